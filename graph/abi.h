@@ -1,0 +1,34 @@
+#pragma once
+
+// What a plugin must have in common with libpnflow.so: pnflow's version, the compiler and its
+// major version, the standard library's ABI, the sanitizer. Evaluated in the plugin by
+//   extern "C" PNFLOW_API const char* pnflow_abi() { return PNFLOW_ABI_STRING; }
+
+#include <string>  // defines the library's macros
+
+#define PNFLOW_STRINGIFY_(x) #x
+#define PNFLOW_STRINGIFY(x) PNFLOW_STRINGIFY_(x)
+
+#if defined(__clang__)
+#define PNFLOW_ABI_COMPILER "clang-" PNFLOW_STRINGIFY(__clang_major__)
+#else
+#define PNFLOW_ABI_COMPILER "gcc-" PNFLOW_STRINGIFY(__GNUC__)
+#endif
+
+#if defined(_LIBCPP_VERSION)
+#define PNFLOW_ABI_LIBRARY "libc++"
+#else
+#define PNFLOW_ABI_LIBRARY "libstdc++-cxx11abi" PNFLOW_STRINGIFY(_GLIBCXX_USE_CXX11_ABI)
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define PNFLOW_ABI_SANITIZER "asan"
+#elif defined(__SANITIZE_THREAD__)
+#define PNFLOW_ABI_SANITIZER "tsan"
+#else
+#define PNFLOW_ABI_SANITIZER "none"
+#endif
+
+#define PNFLOW_ABI_STRING                                                 \
+  "pnflow-" PNFLOW_VERSION " " PNFLOW_ABI_COMPILER " " PNFLOW_ABI_LIBRARY \
+  " sanitizer-" PNFLOW_ABI_SANITIZER

@@ -1,0 +1,142 @@
+#include "graph/node_runtime.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "graph/error.h"
+#include "graph/log.h"
+
+namespace pnflow {
+
+namespace {
+
+spdlog::level::level_enum log_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return spdlog::level::debug;
+    case LogLevel::info: return spdlog::level::info;
+    case LogLevel::warn: return spdlog::level::warn;
+    case LogLevel::error: break;
+  }
+  return spdlog::level::err;
+}
+
+std::size_t count_failed(const EventStates& states) {
+  return static_cast<std::size_t>(std::ranges::count(states, Fate::failed, &EventState::fate));
+}
+
+}  // namespace
+
+NodeRuntime::NodeRuntime(RunState& run, std::size_t index)
+    : run_(run),
+      index_(index),
+      planned_(&run.plan.nodes[index]),
+      node_(planned_->type->make(planned_->params.get())) {}
+
+void NodeRuntime::log(LogLevel level, std::string_view line) {
+  logger()->log(log_level(level), "{}: {}", planned_->name, line);
+}
+
+Clock::time_point NodeRuntime::take_up(const Message& message) {
+  const auto now = Clock::now();
+  metrics_.taken_up(now - message.handed_on, message.head->sequence);
+  return now;
+}
+
+Message NodeRuntime::hand_on(Message message) {
+  message.handed_on = Clock::now();
+  for (NodeRuntime* next : next_) next->metrics_.arrived();
+  return message;
+}
+
+Context NodeRuntime::context_for(const Message& message) {
+  return {*this, *message.head->source, message.head->sequence, message.payload->states};
+}
+
+Message NodeRuntime::answered(const Message& in, std::optional<Batch> batch, const Context& context,
+                              const std::string& what) {
+  auto payload = std::make_shared<Payload>();
+  payload->stage = in.payload->stage;
+  payload->states = context.states();
+  if (payload->stage == Stage::raw && context.events() > 0) {
+    payload->stage = Stage::decoded;
+    in.head->account->opened(context.events());
+  }
+  if (batch && payload->wants_work()) {
+    if (batch->events() != context.events()) {
+      throw std::logic_error(
+          fmt::format("answered {} events for a message of {}", batch->events(), context.events()));
+    }
+    payload->batch = std::move(*batch);
+  } else {
+    payload->batch = Batch(context.events());  // nothing alive: its pixels are not needed further
+  }
+  const std::size_t lost = count_failed(*payload->states) - count_failed(*in.payload->states);
+  if (lost > 0 && !aborting()) {
+    on_loss(*in.head, what.empty() ? fmt::format("{} events failed", lost) : what);
+  }
+  Message out = in;
+  out.payload = std::move(payload);
+  return out;
+}
+
+NodeRuntime::Fault NodeRuntime::current_fault(const std::string& node) {
+  try {
+    throw;
+  } catch (const DataError& error) {
+    return {error.reason(), error.what()};
+  } catch (const std::exception& error) {
+    return {"error in " + node, error.what()};
+  } catch (...) {
+    return {"error in " + node, "an exception of an unknown type"};
+  }
+}
+
+Message NodeRuntime::failed(const Message& in, Context& context) {
+  const Fault fault = current_fault(planned_->name);
+  if (in.payload->stage == Stage::raw && context.events() == 0) {
+    log(LogLevel::warn, fmt::format("message {} of '{}': unreadable: {}", in.head->sequence,
+                                    *in.head->source, fault.text));
+    in.head->account->unreadable(fault.reason);
+    if (!aborting()) on_loss(*in.head, fault.text);
+    Message out = in;
+    out.payload = std::make_shared<Payload>(
+        Payload{.stage = Stage::unreadable, .batch = {}, .states = context.states()});
+    return out;
+  }
+  context.fail_all(fault.reason, fault.text);
+  return answered(in, {}, context, fault.text);
+}
+
+void NodeRuntime::on_loss(const MessageHead& head, const std::string& what) {
+  switch (planned_->on_error) {
+    case OnError::skip: return;
+    case OnError::keep: return keep(head, what);
+    case OnError::stop:
+      run_.control.fail(fmt::format("{}: message {} of '{}': {} (on_error: stop)", planned_->name,
+                                    head.sequence, *head.source, what));
+  }
+}
+
+void NodeRuntime::keep(const MessageHead& head, const std::string& what) {
+  namespace fs = std::filesystem;
+  const fs::path directory = run_.plan.keep_directory;
+  const fs::path stem =
+      directory / fmt::format("{}-{}-{:08}", run_.run_name, *head.source, head.sequence);
+  std::error_code ignored;  // a failure shows when the file is written
+  fs::create_directories(directory, ignored);
+  std::ofstream raw(stem.string() + ".bin", std::ios::binary);
+  const auto bytes = head.wire.raw();
+  raw.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
+  std::ofstream why(stem.string() + ".txt");
+  why << planned_->name << ": " << what << '\n';
+  if (!raw.flush() || !why.flush()) {
+    log(LogLevel::error, fmt::format("cannot keep the message as '{}.bin'", stem.string()));
+  } else {
+    log(LogLevel::info, fmt::format("message kept as '{}.bin'", stem.string()));
+  }
+}
+
+}  // namespace pnflow

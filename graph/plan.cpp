@@ -1,0 +1,85 @@
+#include "graph/plan.h"
+
+#include <filesystem>
+
+#include "graph/config.h"
+#include "graph/error.h"
+#include "graph/plan_draft.h"
+
+namespace pnflow {
+
+namespace {
+
+void load_plugins(const Topology& topology, Registry& registry, Diagnostics& diagnostics) {
+  for (const auto& [file, mark] : topology.plugins) {
+    try {
+      load_plugin(registry, file);
+    } catch (const std::exception& error) {
+      diagnostics.error(mark, error.what());
+    }
+  }
+}
+
+Plan plan_of(Draft& draft, int window) {
+  const Topology& topology = draft.topology;
+  Plan plan;
+  plan.name = topology.name.empty() ? "graph" : topology.name;
+  plan.window = window;
+  plan.threads = draft_threads(draft);
+  plan.stall_report = topology.stall_report;
+  plan.keep_directory = topology.keep_directory;
+  for (DraftNode& node : draft.nodes) {
+    plan.keeps_wire = plan.keeps_wire || node.planned.on_error == OnError::keep;
+    plan.nodes.push_back(std::move(node.planned));
+  }
+  plan.resolved = resolved_config(plan, topology);
+  return plan;
+}
+
+}  // namespace
+
+int Plan::deciding_sinks(std::size_t source) const {
+  std::vector<bool> reached(nodes.size());
+  reached[source] = true;
+  int sinks = 0;
+  // Every node stands after those before it, so one pass sees every path.
+  for (std::size_t n = source; n < nodes.size(); ++n) {
+    if (!reached[n]) continue;
+    if (nodes[n].type->kind == NodeKind::sink && !nodes[n].observer) ++sinks;
+    for (const std::size_t next : nodes[n].to) reached[next] = true;
+  }
+  return sinks;
+}
+
+std::optional<Plan> make_plan(const Topology& topology, const Registry& registry,
+                              Diagnostics& diagnostics) {
+  Draft draft(topology, registry, diagnostics);
+  draft_nodes(draft);
+  draft_edges(draft);
+  draft_order(draft);
+  check_diamonds(draft);
+  check_fields(draft);
+  check_decoders(draft);
+  check_common_keys(draft);
+  draft_regions(draft);
+  const int window = draft_window(draft);
+  if (!diagnostics.ok()) return {};
+  return plan_of(draft, window);
+}
+
+std::optional<Plan> plan_from_text(const std::string& name, std::string_view text,
+                                   const std::vector<std::string>& overrides, Registry& registry,
+                                   Diagnostics& diagnostics) {
+  const int file = diagnostics.add_text(name, text);
+  const std::size_t before = diagnostics.errors();
+  Value root = read_yaml(text, file, diagnostics);
+  // Text that is not YAML ends somewhere in the middle: what is missing then is no news.
+  if (root.is_null() && diagnostics.errors() != before) return {};
+  for (const std::string& assignment : overrides) apply_override(root, assignment, diagnostics);
+  Topology topology = read_topology(root, diagnostics);
+  if (topology.name.empty()) topology.name = std::filesystem::path(name).stem().string();
+  load_plugins(topology, registry, diagnostics);
+  return make_plan(topology, registry, diagnostics);
+}
+
+}  // namespace pnflow

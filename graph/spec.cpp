@@ -1,0 +1,29 @@
+#include "graph/spec.h"
+
+namespace pnflow {
+
+void set_checked(const NodeSpec& spec, void* params, const Value& map, Mark at,
+                 const std::string& owner, const std::vector<std::string>& reserved,
+                 ParamFaults& faults) {
+  const std::size_t before = faults.size();
+  set_params(spec.params, params, map, at, owner, reserved, faults);
+  // A condition between parameters means nothing while one of them is wrong.
+  if (faults.size() != before) return;
+  for (const auto& [name, test] : spec.checks) {
+    const Value::Entry* entry = map.find_entry(name);
+    if (auto wrong = test(params)) {
+      faults.push_back({entry != nullptr ? entry->key_mark : at, owner + ": " + *wrong, {}});
+    }
+  }
+}
+
+void set_group(const NodeSpec& group, void* params, const Value& value, const std::string& label,
+               ParamFaults& faults) {
+  if (!value.is_map()) {
+    faults.push_back({value.mark, label + " is a map of parameters, not " + value.describe(), {}});
+    return;
+  }
+  set_checked(group, params, value, value.mark, label, {}, faults);
+}
+
+}  // namespace pnflow
