@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "graph/array.h"
+
+namespace pnflow {
+
+// What all events of one CXI file have in common.
+struct CxiFormat {
+  DType dtype = DType::f32;                       // of the images as stored
+  std::size_t panels = 1, height = 0, width = 0;  // of one event; height and width of one panel
+  std::optional<int> gzip_level;                  // shuffle and gzip; nothing: stored as they are
+  bool normalized = false;                        // pixels are not in detector units
+  bool segmap = false, logits = false;            // which debug output there is
+
+  std::size_t rows() const { return panels * height; }  // of the stacked image
+  friend bool operator==(const CxiFormat&, const CxiFormat&) = default;
+};
+
+// The bytes of one event's image as they stand in the file: compressed, or the array itself.
+struct CxiChunk {
+  std::vector<std::byte> compressed;
+  Array raw;
+  std::span<const std::byte> bytes() const {
+    return compressed.empty() ? raw.raw() : std::span<const std::byte>(compressed);
+  }
+};
+
+// Peaks of one event, in columns of equal length. x and y are column and row of the stacked image,
+// 0-based pixel centres.
+struct CxiPeaks {
+  std::vector<float> x, y, total, maximum, snr;
+  std::vector<std::int32_t> npix, panel;
+  std::size_t size() const { return x.size(); }
+};
+
+struct CxiEvent {
+  CxiChunk image;
+  CxiPeaks peaks;
+  std::uint64_t timestamp = 0;                    // seconds << 32 | nanoseconds; 0: unknown
+  double photon_energy = 0;                       // eV; 0: unknown
+  float encoder = 0;                              // 0: unknown
+  std::optional<CxiChunk> segmap;                 // uint8
+  std::optional<std::array<CxiChunk, 2>> logits;  // float32, of class 0 and 1
+};
+
+// `array`, of `format.rows()` x `format.width` elements whatever its shape, as one chunk. Without
+// compression it shares the array's storage. Thread-safe.
+CxiChunk make_cxi_chunk(Array array, const CxiFormat& format);
+
+}  // namespace pnflow

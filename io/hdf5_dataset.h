@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "io/hdf5_image.h"
+#include "io/hdf5_layout.h"
+
+namespace pnflow {
+
+// One dataset of an HDF5 file in memory; its first axis counts events. A dataset without axes is
+// one event. Cheap to move. The file's bytes must outlive it.
+class Hdf5Dataset {
+ public:
+  // `dataset` stays with this object. Throws what read_layout() throws.
+  Hdf5Dataset(std::shared_ptr<const Hdf5Image> image, h5::Dataset dataset, const std::string& path);
+
+  const DatasetInfo& info() const { return layout_.info; }
+  std::size_t events() const;
+  Shape event_shape() const;
+  std::size_t event_bytes() const { return event_bytes_; }
+
+  // Pixels of one event in C order and native byte order into `out`, event_bytes() long and aligned
+  // to the element. Thread-safe, and without HDF5's lock unless the data are stored in a way that
+  // only HDF5 knows. A chunk that cannot be read costs only the events that it holds.
+  // Throws DataError("damaged chunk" or "truncated"), std::out_of_range, std::invalid_argument.
+  void read_event(std::size_t event, std::span<std::byte> out) const;
+
+  // All events, one after the other; `out` is events() * event_bytes() long. Errors as above.
+  void read_all(std::span<std::byte> out) const;
+
+ private:
+  void read_by_hdf5(std::size_t event, std::span<std::byte> out) const;
+  void read_contiguous(std::size_t event, std::span<std::byte> out) const;
+  void read_chunks(std::size_t event, std::span<std::byte> out) const;
+  void decode(const StoredChunk& chunk, std::span<std::byte> out) const;
+  std::span<const std::byte> decoded(std::size_t chunk) const;
+  void fill(std::span<std::byte> out) const;
+
+  Hdf5Layout layout_;
+  std::shared_ptr<const Hdf5Image> image_;
+  h5::Dataset dataset_;  // open only where reading needs HDF5
+  std::span<const std::byte> bytes_;
+  std::size_t event_bytes_ = 0;
+  std::size_t chunk_bytes_ = 0;
+  bool chunk_is_event_ = false;
+  std::uint64_t serial_ = 0;  // tells the datasets of a process apart
+};
+
+}  // namespace pnflow

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "io/hdf5_dataset.h"
+#include "io/hdf5_image.h"
+
+namespace pnflow {
+
+// A message that is a whole HDF5 file, as LCLStreamer's HDF5BinarySerializer makes them: one
+// dataset per field, the first axis counts the events. Nothing is copied; `bytes` must outlive this
+// object and its datasets. Safe to use from several threads; HDF5's lock is held for metadata only.
+class Hdf5Message {
+ public:
+  // Throws DataError("not HDF5"), DataError("truncated"), DataError("damaged metadata").
+  explicit Hdf5Message(std::span<const std::byte> bytes);
+
+  // The first of `paths` that is a dataset of this file (links into other files are not followed).
+  // Nothing when none is: whether a missing field is an error is the caller's to say.
+  // Throws what read_layout() throws.
+  std::optional<Hdf5Dataset> find(std::span<const std::string> paths) const;
+
+ private:
+  bool has_link(const std::string& path) const;
+
+  std::shared_ptr<const Hdf5Image> image_;
+};
+
+}  // namespace pnflow
