@@ -1,0 +1,18 @@
+#include "gpu/engine.h"
+
+namespace pnflow {
+
+Engine::~Engine() = default;
+EngineFactory::~EngineFactory() = default;
+
+void BlockingEngine::launch(const MicroBatch& batch, Done done) {
+  std::exception_ptr error;
+  try {
+    run(batch);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  done(error);
+}
+
+}  // namespace pnflow

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "gpu/engine_settings.h"
+#include "gpu/map_geometry.h"
+#include "graph/dtype.h"
+#include "graph/memory.h"
+
+namespace pnflow {
+
+// One image of a micro-batch: where its raw pixels are, and where its results go. The memory
+// belongs to whoever launches the micro-batch and stays until that is done.
+struct EngineImage {
+  const std::byte* pixels = nullptr;  // height x width elements of the micro-batch's dtype
+  const std::uint8_t* bad = nullptr;  // height x width, not 0 = bad; nullptr: none is
+  std::byte* map = nullptr;           // MapGeometry::map_bytes() bytes, 8-byte aligned
+  float* logits = nullptr;            // 2 x map_height x map_width, or nullptr: not wanted
+};
+
+// The images of one launch: one dtype, one shape, one way to normalise.
+struct MicroBatch {
+  DType dtype = DType::u16;
+  MapGeometry geometry;
+  Normalize normalize = Normalize::none;
+  std::vector<EngineImage> images;  // 1 to EngineSettings::batch_size
+};
+
+// One instance of a model on one device, with the whole stage around it: raw pixels go in, in the
+// dtype in which they arrived; masking, padding, normalisation, the network, the decision between
+// its classes and the packing of the map are the engine's, so that an engine on a device does them
+// there. Made on the main thread; launch() is called by one thread at a time.
+class Engine {
+ public:
+  // Called exactly once for each micro-batch, from any thread: with nullptr, all results being in
+  // place, or with the error that left all of them undefined.
+  using Done = std::function<void(std::exception_ptr error)>;
+
+  Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  // Not before every launched micro-batch is done.
+  virtual ~Engine();
+
+  // Micro-batches that may be in flight at once: the sets of buffers of a device's pipeline. An
+  // engine with one of them may run the micro-batch inside launch().
+  virtual int buffers() const { return 1; }
+
+  // Memory from which this engine takes pixels fastest; nullptr: any. Thread-safe.
+  virtual std::shared_ptr<MemoryPool> input_pool() { return nullptr; }
+
+  // Takes the micro-batch; `batch` stays valid until `done` is called. Must not throw: what goes
+  // wrong goes to `done`.
+  virtual void launch(const MicroBatch& batch, Done done) = 0;
+};
+
+// An engine whose work is a function of the micro-batch on the calling thread.
+class BlockingEngine : public Engine {
+ public:
+  void launch(const MicroBatch& batch, Done done) final;
+
+ protected:
+  // Fills the results of all images. An exception is the micro-batch's error.
+  virtual void run(const MicroBatch& batch) = 0;
+};
+
+// Makes engines of one kind. Offered in a Registry as `engine_interface` under the engine's name,
+// by pnflow itself and by its modules.
+class EngineFactory {
+ public:
+  virtual ~EngineFactory();
+  // settings.instances engines, which may share what they only read (a model's weights). Runs on
+  // the main thread before any data come. Throws RunError: no such file, a model that does not
+  // fit the settings (both sides are said), no such device.
+  virtual std::vector<std::unique_ptr<Engine>> make(const EngineSettings& settings) const = 0;
+};
+
+inline constexpr std::string_view engine_interface = "pnflow.engine/1";
+
+}  // namespace pnflow

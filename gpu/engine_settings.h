@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "gpu/map_geometry.h"
+
+namespace pnflow {
+
+// What becomes of pixel values before a network sees them.
+//   none             they enter as they are
+//   instance         (x - mean) / sqrt(variance + eps) over the good pixels of each image, before
+//                    padding; padding enters as 0
+//   instance_padded  the same over the padded image, its zeros included: what LCLStreamer's
+//                    PeakNet pipeline does and its published models were trained with
+enum class Normalize : std::uint8_t { none, instance, instance_padded };
+
+// The arithmetic in which a network runs.
+enum class Precision : std::uint8_t { float32 };
+
+// The peak finder without a network; gpu/threshold.h says what each of these means. The defaults
+// suit images with some 10 ADU to the photon.
+struct ThresholdSettings {
+  int radius = 7;             // pixels, 1 to 15
+  double clip = 4;            // standard deviations
+  double min_sigma = 4;       // ADU
+  double snr = 7;             // standard deviations
+  double min_intensity = 90;  // ADU
+  double max_share = 0.8;
+  double grow_snr = 2;  // standard deviations
+  double grow_adu = 8;  // ADU
+  int min_pixels = 3;   // 1 to 9
+};
+
+// Everything that an engine is asked for when it is made.
+struct EngineSettings {
+  std::string name;     // of the engine, for messages
+  std::string weights;  // the model's file; empty: none
+  Precision precision = Precision::float32;
+  int instances = 1;           // engines to make
+  int threads = 1;             // that one instance may compute with
+  std::size_t batch_size = 1;  // images in a micro-batch, at most
+  std::optional<MapPadding> pad;
+  double normalize_eps = 1e-5;
+  MapFormat output = MapFormat::bits;
+  bool logits = false;
+  ThresholdSettings threshold;
+  // One line for the log, thread-safe; never empty.
+  std::function<void(const std::string& line)> log = [](const std::string&) {};
+};
+
+}  // namespace pnflow
