@@ -1,0 +1,168 @@
+#include "nodes/cxi_prepare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "graph/error.h"
+#include "nodes/cxi_debug_images.h"
+
+namespace pnflow {
+namespace {
+
+constexpr std::uint64_t first_bad_timestamp = std::uint64_t{1} << 63U;
+
+CxiFormat format_of(const Batch& batch, const CxiImageOptions& options) {
+  const Array& image = batch.array("image");
+  const Shape& shape = image.shape();
+  if ((shape.size() != 3 && shape.size() != 4) || image.elements() == 0) {
+    throw DataError("wrong shape",
+                    fmt::format("field image is {}, not (B,H,W) or (B,C,H,W)", to_string(shape)));
+  }
+  CxiFormat format;
+  format.dtype = options.as_float32 ? DType::f32 : image.dtype();
+  format.panels = shape.size() == 4 ? shape[1] : 1;
+  format.height = shape[shape.size() - 2];
+  format.width = shape.back();
+  format.gzip_level = options.gzip_level;
+  format.segmap = options.segmap;
+  format.logits = options.logits;
+  if (const Attribute* normalized = batch.attribute("normalized")) {
+    const bool* flag = std::get_if<bool>(normalized);
+    format.normalized = flag != nullptr && *flag;
+  }
+  return format;
+}
+
+std::optional<Array> mask_of(const Batch& batch, const CxiFormat& format) {
+  const Array* mask = batch.find("mask");
+  if (mask == nullptr) return {};
+  if (mask->dtype() != DType::u8 || mask->elements() != format.rows() * format.width) {
+    throw DataError("wrong shape",
+                    fmt::format("field mask is {} {}, the image {}", name_of(mask->dtype()),
+                                to_string(mask->shape()), to_string(batch.array("image").shape())));
+  }
+  return *mask;
+}
+
+Array as_float32(const Array& image) {
+  if (image.dtype() == DType::f32) return image;
+  MutableArray converted(*heap_pool(), DType::f32, image.shape());
+  dispatch(image.dtype(), [&](auto element) {
+    std::ranges::transform(image.as<decltype(element)>(), converted.as<float>().begin(),
+                           [](auto value) { return static_cast<float>(value); });
+  });
+  return std::move(converted).freeze();
+}
+
+// Entry `event` of a field that has one number per event; nothing when there is no such field or
+// the number is not finite.
+std::optional<double> number_of(const Batch& batch, std::string_view field, std::size_t event) {
+  const Array* array = batch.find(field);
+  if (array == nullptr) return {};
+  if (array->rank() != 1) {
+    throw DataError("wrong shape", fmt::format("field {} is {}, not one number per event", field,
+                                               to_string(array->shape())));
+  }
+  const double value = dispatch(array->dtype(), [&](auto element) {
+    return static_cast<double>(array->as<decltype(element)>()[event]);
+  });
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+// The columns of field `peaks`.
+struct PeakColumns {
+  explicit PeakColumns(const RaggedTable& table)
+      : offsets(table.offsets),
+        panel(table.column("panel").as<std::int32_t>()),
+        y(table.column("y").as<double>()),
+        x(table.column("x").as<double>()),
+        npix(table.column("npix").as<std::int32_t>()),
+        total(table.column("total").as<float>()),
+        maximum(table.column("maximum").as<float>()),
+        snr(table.column("snr").as<float>()) {}
+
+  // A pixel reaches half a pixel to all sides of its centre.
+  bool inside(std::size_t row, const CxiFormat& format) const {
+    return panel[row] >= 0 && static_cast<std::size_t>(panel[row]) < format.panels &&
+           y[row] >= -0.5 && y[row] <= static_cast<double>(format.height) - 0.5 && x[row] >= -0.5 &&
+           x[row] <= static_cast<double>(format.width) - 0.5;
+  }
+
+  // Peaks of one event in coordinates of the stacked image; counts what has no place there.
+  CxiPeaks of(std::size_t event, const CxiFormat& format, std::size_t& dropped) const {
+    CxiPeaks peaks;
+    for (std::size_t row = offsets[event]; row < offsets[event + 1]; ++row) {
+      if (!inside(row, format)) {
+        ++dropped;
+        continue;
+      }
+      const double first_row = static_cast<double>(panel[row]) * static_cast<double>(format.height);
+      peaks.x.push_back(static_cast<float>(x[row]));
+      peaks.y.push_back(static_cast<float>(first_row + y[row]));
+      peaks.total.push_back(total[row]);
+      peaks.maximum.push_back(maximum[row]);
+      peaks.snr.push_back(snr[row]);
+      peaks.npix.push_back(npix[row]);
+      peaks.panel.push_back(panel[row]);
+    }
+    return peaks;
+  }
+
+  std::span<const std::size_t> offsets;
+  std::span<const std::int32_t> panel;
+  std::span<const double> y, x;
+  std::span<const std::int32_t> npix;
+  std::span<const float> total, maximum, snr;
+};
+
+std::uint64_t timestamp_of(const Batch& batch, std::size_t event, std::size_t& bad) {
+  const Array* array = batch.find("timestamp");
+  if (array == nullptr) return 0;
+  const std::uint64_t timestamp = array->as<std::uint64_t>()[event];
+  if (timestamp < first_bad_timestamp) return timestamp;
+  ++bad;
+  return 0;
+}
+
+}  // namespace
+
+std::unique_ptr<CxiPrepared> prepare_cxi(const Batch& batch, Context& context,
+                                         const CxiImageOptions& options) {
+  auto prepared = std::make_unique<CxiPrepared>();
+  const CxiFormat format = prepared->format = format_of(batch, options);
+  prepared->mask = mask_of(batch, format);
+  const Array& image = batch.array("image");
+  std::optional<PeakColumns> peaks;
+  if (const RaggedTable* table = batch.find_table("peaks")) peaks.emplace(*table);
+
+  for (std::size_t i = 0; i < batch.events(); ++i) {
+    if (!context.alive(i)) continue;
+    if (context.aborting()) {
+      context.fail(i, "aborted");
+      continue;
+    }
+    CxiEvent event;
+    const Array pixels = options.as_float32 ? as_float32(image.at(i)) : image.at(i);
+    event.image = make_cxi_chunk(pixels, format);
+    if (peaks) event.peaks = peaks->of(i, format, prepared->dropped_peaks);
+    event.timestamp = timestamp_of(batch, i, prepared->bad_timestamps);
+    event.photon_energy = std::max(0.0, number_of(batch, "photon_energy", i).value_or(0));
+    if (event.photon_energy == 0) ++prepared->without_energy;
+    event.encoder = static_cast<float>(number_of(batch, "encoder", i).value_or(0));
+    if (options.segmap) event.segmap = make_cxi_chunk(segmap_of(batch, i, format), format);
+    if (options.logits) {
+      event.logits = {make_cxi_chunk(logits_of(batch, i, 0, format), format),
+                      make_cxi_chunk(logits_of(batch, i, 1, format), format)};
+    }
+    prepared->items.push_back({i, std::move(event)});
+  }
+  return prepared;
+}
+
+}  // namespace pnflow

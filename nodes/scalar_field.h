@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "io/message_reader.h"
+
+namespace pnflow {
+
+// A field of a message with one number for each event: time stamp, wavelength, encoder.
+class ScalarField {
+ public:
+  // Throws DataError("wrong shape") unless `field` has one number for each of `events` events.
+  ScalarField(std::unique_ptr<MessageField> field, std::size_t events);
+
+  const std::string& name() const { return field_->name(); }
+  // Throws DataError("wrong dtype") unless the numbers can be time stamps: 64-bit integers, packed,
+  // or float64, packed or plain seconds.
+  void require_timestamps() const;
+  // The time stamp of an event, packed; 0 when it is unknown.
+  // Throws DataError ("damaged chunk", "truncated").
+  std::uint64_t timestamp(std::size_t event) const;
+  // The number of an event, whatever its type. Throws as timestamp() does.
+  double number(std::size_t event) const;
+
+ private:
+  std::unique_ptr<MessageField> field_;
+};
+
+}  // namespace pnflow
