@@ -1,0 +1,53 @@
+// The program `pnflow`: one command, one pair of files.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+
+#include "cli/nodes.h"
+#include "cli/push.h"
+#include "cli/run.h"
+#include "cli/signals.h"
+#include "cli/validate.h"
+
+namespace {
+
+using AddCommand = void (*)(CLI::App&, int&);
+constexpr AddCommand commands[] = {pnflow::add_run_command, pnflow::add_validate_command,
+                                   pnflow::add_nodes_command, pnflow::add_push_command};
+
+constexpr int run_time_error = 1;
+constexpr int wrong_command_line = 2;
+
+int run(int argc, char** argv) {
+  CLI::App app("Runs dataflow graphs of models over live detector streams.", "pnflow");
+  app.set_version_flag("--version", "pnflow " PNFLOW_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 1 run-time error, 2 configuration or command line, 3 the books do not "
+      "add "
+      "up,\n4 events failed (with run --strict), 130 aborted.");
+  int exit_code = 0;
+  for (const AddCommand add : commands) add(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // CLI11 has codes of its own; asking for help is not an error.
+    return app.exit(error) == 0 ? 0 : wrong_command_line;
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Before any thread is started, so that every thread inherits it.
+  pnflow::hold_signals();
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "pnflow: {}\n", error.what());
+    return run_time_error;
+  }
+}

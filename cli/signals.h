@@ -1,0 +1,26 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+namespace pnflow {
+
+// Keeps SIGINT and SIGTERM from interrupting threads made from now on; SIGPIPE is ignored (a peer
+// that is gone is an error of the call). Call first in main().
+void hold_signals();
+
+// Waits for SIGINT and SIGTERM on a thread of its own and calls `on_signal` there for each.
+class SignalThread {
+ public:
+  explicit SignalThread(std::function<void()> on_signal);
+  SignalThread(const SignalThread&) = delete;
+  SignalThread& operator=(const SignalThread&) = delete;
+  ~SignalThread();
+
+ private:
+  std::atomic<bool> ended_{false};
+  std::thread thread_;
+};
+
+}  // namespace pnflow
