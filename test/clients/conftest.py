@@ -1,0 +1,17 @@
+"""Makes `import support` work in every test, and says early when there is nothing to test."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import support  # noqa: E402
+
+
+def pytest_sessionstart(session):
+    try:
+        support.binary()
+    except FileNotFoundError as error:
+        pytest.exit(str(error), returncode=2)

@@ -1,0 +1,125 @@
+"""Messages captured from LCLStreamer through the whole chain, socket to CXI: every event arrives
+once, with its pixels and its time."""
+
+from __future__ import annotations
+
+import concurrent.futures
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the filters that CXI files may use
+import numpy as np
+import pytest
+
+from chains import chain, cxi_files
+from support import DATA, Push, Run, expected, messages
+
+SETS = sorted(path.name for path in (DATA / "lclstreamer").glob("hdf5_*"))
+PADDED = {
+    "hdf5_peaknet_center_f32": {"padding": "center", "shape": [85, 93]},
+    "hdf5_peaknet_original_shape": {"padding": "center"},
+}
+
+
+def written_events(directory) -> dict[int, tuple[np.ndarray, float]]:
+    """Time stamp -> (pixels, photon energy) over all files; no time stamp may be there twice."""
+    events = {}
+    for path in cxi_files(directory):
+        with h5py.File(path) as file:
+            images = file["/entry_1/data_1/data"][:]
+            stamps = file["/LCLS/detector_1/timestamp"][:]
+            energies = file["/LCLS/photon_energy_eV"][:]
+            assert len(images) == len(stamps) == len(energies)
+            for image, stamp, energy in zip(images, stamps, energies):
+                assert int(stamp) not in events, "an event was written twice"
+                events[int(stamp)] = image, float(energy)
+    return events
+
+
+def check(directory, report, name):
+    truth = expected(name)
+    images = truth.get("images_decoded", truth["images"])
+    stamps = [int(stamp) for stamp in truth["timestamp_u64"]]
+    assert report["events"]["delivered"] == report["events"]["decoded"] == len(stamps)
+    events = written_events(directory)
+    assert sorted(events) == sorted(stamps)
+    wavelengths = truth.get("wavelength", np.full(len(stamps), np.nan))
+    for image, stamp, wavelength in zip(images, stamps, wavelengths):
+        pixels, energy = events[stamp]
+        assert pixels.dtype == images.dtype
+        # Panels stand one below the other in the file.
+        np.testing.assert_array_equal(pixels, image.reshape(-1, image.shape[-1]))
+        assert energy == pytest.approx(0 if np.isnan(wavelength) else 12398.4193 / wavelength)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_captured_set_arrives_complete_when_pnflow_binds(tmp_path, name):
+    with Run(tmp_path, chain(decode=PADDED.get(name, {}))) as run:
+        run.wait_running()
+        with Push(connect=run.endpoint()) as producer:
+            producer.send_all(messages(name))
+        check(tmp_path, run.finish(), name)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_captured_set_arrives_complete_when_pnflow_connects(tmp_path, name):
+    with Push(bind="tcp://127.0.0.1:*") as producer:
+        socket = {"type": "zmq_source", "connect": producer.endpoints}
+        with Run(tmp_path, chain(socket=socket, decode=PADDED.get(name, {}))) as run:
+            producer.send_all(messages(name))
+            check(tmp_path, run.finish(), name)
+
+
+@pytest.mark.parametrize("binds", [True, False], ids=["pnflow binds", "pnflow connects"])
+def test_three_producers_at_once_are_merged_without_loss(tmp_path, binds):
+    name = "hdf5_three_ranks"
+    truth = expected(name)
+    rank_of = {int(m): int(r) for m, r in zip(truth["message"], truth["rank"])}
+    shares: dict[int, list[bytes]] = {}
+    for number, message in enumerate(messages(name)):
+        shares.setdefault(rank_of[number], []).append(message)
+    assert len(shares) == 3
+
+    def send(producer, share):
+        with producer:
+            producer.send_all(share)
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        if binds:
+            socket = {"producers": 3}
+            with Run(tmp_path, chain(socket=socket)) as run:
+                run.wait_running()
+                sent = [pool.submit(send, Push(connect=run.endpoint()), share)
+                        for share in shares.values()]
+                report = run.finish()
+        else:
+            producers = [Push(bind="tcp://127.0.0.1:*") for _ in shares]
+            endpoints = [endpoint for producer in producers for endpoint in producer.endpoints]
+            socket = {"type": "zmq_source", "connect": endpoints, "producers": 3}
+            with Run(tmp_path, chain(socket=socket)) as run:
+                sent = [pool.submit(send, producer, share)
+                        for producer, share in zip(producers, shares.values())]
+                report = run.finish()
+        for future in sent:
+            future.result()
+    assert report["messages"]["control"] == 3
+    check(tmp_path, report, name)
+
+
+def test_sets_of_different_shapes_and_types_follow_each_other_in_one_run(tmp_path):
+    names = ["hdf5_bslz4_u16_panels", "hdf5_none_f32", "hdf5_bslz4_i16_odd"]
+    stream = [message for name in names for message in messages(name)]
+    with Run(tmp_path, chain()) as run:
+        run.wait_running()
+        with Push(connect=run.endpoint()) as producer:
+            producer.send_all(stream)
+        report = run.finish()
+    wanted = sum(len(expected(name)["timestamp_u64"]) for name in names)
+    assert report["events"]["delivered"] == wanted
+    shapes = set()
+    for path in cxi_files(tmp_path):
+        with h5py.File(path) as file:
+            data = file["/entry_1/data_1/data"]
+            shapes.add((data.shape[1:], str(data.dtype)))
+    assert shapes == {((704, 192), "uint16"), ((128, 160), "float32"), ((85, 93), "int16")}
+    run_output = run.output
+    assert "images have changed from 4x176x192 uint16 to 128x160 float32" in run_output
