@@ -1,0 +1,41 @@
+# The libraries that pnflow stands on. LibTorch and CUDA are looked for where they are used.
+
+find_package(Threads REQUIRED)
+if(PNFLOW_SANITIZE STREQUAL "thread")
+  if(NOT EXISTS "${PNFLOW_CACHE}/tbb-tsan.done")
+    message(FATAL_ERROR "The thread sanitizer needs its own libtbb; run scripts/setup.sh --tsan")
+  endif()
+  find_package(TBB REQUIRED CONFIG PATHS "${PNFLOW_CACHE}/tbb-tsan" NO_DEFAULT_PATH)
+else()
+  find_package(TBB REQUIRED CONFIG)
+endif()
+find_package(fmt REQUIRED CONFIG)
+find_package(spdlog REQUIRED CONFIG)
+find_package(yaml-cpp REQUIRED CONFIG)
+find_package(nlohmann_json REQUIRED CONFIG)
+find_package(CLI11 REQUIRED CONFIG)
+find_package(cppzmq REQUIRED CONFIG)
+find_package(HDF5 REQUIRED COMPONENTS C HL)
+find_package(zfp REQUIRED CONFIG)
+find_package(ZLIB REQUIRED)
+find_package(zstd REQUIRED CONFIG)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
+
+# Debian's yaml-cpp exports its target without a namespace.
+if(NOT TARGET yaml-cpp::yaml-cpp)
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+
+# bitshuffle comes as source from its Python package: the transformation and the LZ4 and Zstd
+# block formats, without the HDF5 filter around them.
+set(bitshuffle_source "${PNFLOW_CACHE}/bitshuffle/src")
+add_library(bitshuffle STATIC "${bitshuffle_source}/bitshuffle.c"
+            "${bitshuffle_source}/bitshuffle_core.c" "${bitshuffle_source}/iochain.c")
+target_include_directories(bitshuffle SYSTEM PUBLIC "${bitshuffle_source}")
+target_compile_definitions(bitshuffle PUBLIC ZSTD_SUPPORT)
+target_link_libraries(bitshuffle PRIVATE PkgConfig::lz4 zstd::libzstd_shared)
+set_target_properties(bitshuffle PROPERTIES COMPILE_WARNING_AS_ERROR OFF)
+# Its transpositions store whole words wherever they fall, which x86 allows.
+target_compile_options(bitshuffle PRIVATE "$<$<BOOL:${PNFLOW_SANITIZE}>:-fno-sanitize=alignment>")
