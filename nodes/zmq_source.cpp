@@ -21,11 +21,19 @@ constexpr Duration poll_slice_expecting = milliseconds(25);
 constexpr Duration drain_silence = milliseconds(100);
 constexpr Duration drain_time = milliseconds(500);
 
+// ZeroMQ 4.3 loses messages over ipc: when a producer closes while the receive queue is full, what
+// it has left in the kernel's buffer is thrown away (stream_engine_base.cpp takes the hang-up for
+// an error). Over tcp the same producer loses nothing.
 std::optional<std::string> wrong_endpoint(const std::vector<std::string>& endpoints) {
   for (const std::string& endpoint : endpoints) {
-    if (!endpoint.starts_with("tcp://") && !endpoint.starts_with("ipc://")) {
-      return fmt::format("'{}' is not an endpoint such as tcp://*:5555 or ipc:///tmp/socket",
-                         endpoint);
+    if (endpoint.starts_with("ipc://")) {
+      return fmt::format(
+          "'{}': ZeroMQ loses messages over ipc when a producer closes before they "
+          "are taken; tcp://127.0.0.1:5555 does not",
+          endpoint);
+    }
+    if (!endpoint.starts_with("tcp://")) {
+      return fmt::format("'{}' is not an endpoint such as tcp://*:5555", endpoint);
     }
   }
   return {};

@@ -56,7 +56,7 @@ def test_pnflow_connects_to_several_producers(tmp_path):
 
 def test_one_source_binds_and_connects_at_several_endpoints(tmp_path):
     listening = Push(bind="tcp://127.0.0.1:*")
-    socket = {"bind": ["tcp://127.0.0.1:*", f"ipc://{tmp_path}/socket"],
+    socket = {"bind": ["tcp://127.0.0.1:*", "tcp://127.0.0.1:*"],
               "connect": listening.endpoints, "producers": 3}
     with Run(tmp_path, source(socket)) as run:
         run.wait_running()
