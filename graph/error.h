@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "graph/export.h"
 
@@ -15,6 +16,8 @@ class PNFLOW_API DataError : public std::runtime_error {
   DataError(std::string reason, const std::string& detail);
   ~DataError() override;
   const std::string& reason() const noexcept { return reason_; }
+  // what() without the reason, valid as long as this.
+  std::string_view detail() const noexcept;
 
  private:
   std::string reason_;

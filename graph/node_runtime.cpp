@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <new>
 
 #include "graph/error.h"
 #include "graph/log.h"
@@ -85,11 +86,14 @@ NodeRuntime::Fault NodeRuntime::current_fault(const std::string& node) {
   try {
     throw;
   } catch (const DataError& error) {
-    return {error.reason(), error.what()};
+    return {error.reason(), std::string(error.detail()), error.what()};
+  } catch (const std::bad_alloc&) {
+    return {"out of memory", {}, "out of memory"};
   } catch (const std::exception& error) {
-    return {"error in " + node, error.what()};
+    return {"error in " + node, error.what(), error.what()};
   } catch (...) {
-    return {"error in " + node, "an exception of an unknown type"};
+    constexpr const char* unknown = "an exception of an unknown type";
+    return {"error in " + node, unknown, unknown};
   }
 }
 
@@ -105,7 +109,7 @@ Message NodeRuntime::failed(const Message& in, Context& context) {
         Payload{.stage = Stage::unreadable, .batch = {}, .states = context.states()});
     return out;
   }
-  context.fail_all(fault.reason, fault.text);
+  context.fail_all(fault.reason, fault.detail);
   return answered(in, {}, context, fault.text);
 }
 

@@ -52,9 +52,10 @@ class NodeRuntime final : public NodeServices, public OpenContext {
                    const std::string& what = {});
   // The same for a body that threw the exception being handled.
   Message failed(const Message& in, Context& context);
-  // What the exception being handled means: reason for the books, text for the log.
+  // What the exception being handled means: a reason for the books, what is to be said beside it,
+  // and a text that says it all.
   struct Fault {
-    std::string reason, text;
+    std::string reason, detail, text;
   };
   static Fault current_fault(const std::string& node);
   Context context_for(const Message& message);

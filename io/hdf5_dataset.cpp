@@ -37,12 +37,6 @@ void copy_block(std::span<const std::size_t> extent, std::span<const std::size_t
   }
 }
 
-// What an error says behind its reason.
-std::string_view detail_of(const DataError& error) {
-  const std::string_view text = error.what();
-  return text.substr(std::min(text.size(), error.reason().size() + 2));
-}
-
 }  // namespace
 
 Hdf5Dataset::Hdf5Dataset(std::shared_ptr<const Hdf5Image> image, h5::Dataset dataset,
@@ -88,7 +82,7 @@ void Hdf5Dataset::read_event(std::size_t event, std::span<std::byte> out) const 
     }
   } catch (const DataError& error) {
     throw DataError(error.reason(),
-                    fmt::format("{}, event {}: {}", info().path, event, detail_of(error)));
+                    fmt::format("{}, event {}: {}", info().path, event, error.detail()));
   }
 }
 

@@ -27,12 +27,6 @@ struct Decode::Message {
 
 namespace {
 
-// What a DataError says beside its reason.
-std::string detail_of(const DataError& error) {
-  const std::string_view text = error.what();
-  return std::string(text.substr(std::min(text.size(), error.reason().size() + 2)));
-}
-
 bool is_pixel(DType dtype) {
   return dtype == DType::u16 || dtype == DType::i16 || dtype == DType::i32 || dtype == DType::f32 ||
          dtype == DType::f64;
@@ -77,7 +71,7 @@ void describe_fields(Spec<Decode::Fields>& s) {
 }  // namespace
 
 void Decode::describe(Spec<Params>& s) {
-  s.summary("messages of LCLStreamer (HDF5) into events; the format is recognised by its content");
+  s.summary("Decodes messages of LCLStreamer (HDF5), which it knows by their content.");
   s.opens_events();
   s.default_workers(2);
   s.default_on_error(OnError::skip);
@@ -205,7 +199,7 @@ Array Decode::read_timestamps(const ScalarField& field, Context& context) const 
     try {
       values[event] = field.timestamp(event);
     } catch (const DataError& error) {
-      context.fail(event, error.reason(), detail_of(error));
+      context.fail(event, error.reason(), error.detail());
       continue;
     }
     if (values[event] != 0) continue;
@@ -260,7 +254,7 @@ Array Decode::read_images(const Message& message, MutableArray image, Context& c
         read_event(*message.image, message.layout, event, pixels);
         continue;
       } catch (const DataError& error) {
-        context.fail(event, error.reason(), detail_of(error));
+        context.fail(event, error.reason(), error.detail());
       }
     }
     std::memset(pixels.data(), 0, pixels.size());

@@ -16,13 +16,16 @@ namespace pnflow {
 
 namespace {
 
-std::string text_of(const std::exception_ptr& error) {
+InferMessage::Failure failure_of(const std::exception_ptr& error) {
+  constexpr const char* reason = "inference";
   try {
     std::rethrow_exception(error);
+  } catch (const DataError& known) {
+    return {known.reason(), std::string(known.detail())};
   } catch (const std::exception& known) {
-    return known.what();
+    return {reason, known.what()};
   } catch (...) {
-    return "an exception of an unknown type";
+    return {reason, "an exception of an unknown type"};
   }
 }
 
@@ -94,7 +97,7 @@ void Infer::submit(Batch batch, Completion completion) {
     try {
       message = std::make_shared<InferMessage>(batch, context, options_);
     } catch (const DataError& error) {
-      context.fail_all(error.reason(), error.what());
+      context.fail_all(error.reason(), error.detail());
     } catch (const std::exception& error) {
       context.fail_all("inference", error.what());
     }
@@ -145,7 +148,7 @@ void Infer::feed(Engine& engine) {
     const auto launch = std::make_shared<const Launch>(std::move(*taken));
     const auto done = [this, launch, free](const std::exception_ptr& error) {
       if (error) {
-        const InferMessage::Failure failure{"inference", text_of(error)};
+        const InferMessage::Failure failure = failure_of(error);
         settle(*launch, &failure);
       } else {
         settle(*launch, nullptr);
