@@ -59,6 +59,19 @@ void NodeMetrics::finished(Clock::duration busy, std::size_t events) {
   latency_.add(busy);
 }
 
+void NodeMetrics::entered() {
+  const std::lock_guard lock(mutex_);
+  if (in_work_++ == 0) working_since_ = Clock::now();
+}
+
+void NodeMetrics::answered(Clock::duration took, std::size_t events) {
+  ++messages_;
+  events_ += events;
+  latency_.add(took);
+  const std::lock_guard lock(mutex_);
+  if (--in_work_ == 0) busy_ += (Clock::now() - working_since_).count();
+}
+
 void NodeMetrics::count(std::string_view counter, std::uint64_t n) {
   const std::lock_guard lock(mutex_);
   const auto it = counters_.find(counter);
@@ -82,6 +95,7 @@ NodeMetrics::Snapshot NodeMetrics::snapshot() const {
   now.depth_peak = depth_peak_;
   now.last_message = last_message_;
   const std::lock_guard lock(mutex_);
+  if (in_work_ > 0) now.busy += Clock::now() - working_since_;
   now.counters.insert(counters_.begin(), counters_.end());
   return now;
 }

@@ -40,6 +40,10 @@ class NodeMetrics {
   void arrived();
   void taken_up(Clock::duration waited, std::uint64_t message);
   void finished(Clock::duration busy, std::size_t events);
+  // Of a node that has several messages in work at once: one begins / has been answered after
+  // `took`. Its busy time is that with a message in work, so it never exceeds the run's.
+  void entered();
+  void answered(Clock::duration took, std::size_t events);
   void count(std::string_view counter, std::uint64_t n);
 
   struct Snapshot {
@@ -56,7 +60,9 @@ class NodeMetrics {
   std::atomic<std::int64_t> busy_{0}, waiting_{0};
   std::atomic<int> depth_{0}, depth_peak_{0};
   Histogram latency_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards what follows
+  int in_work_ = 0;
+  Clock::time_point working_since_{};
   std::map<std::string, std::uint64_t, std::less<>> counters_;
 };
 

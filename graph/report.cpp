@@ -29,11 +29,15 @@ std::string reasons(const Books::ByReason& book) {
   return text;
 }
 
-// Share of the run in which the node's workers were in its body.
+// Share of the run in which `workers` were busy for so long.
+double share_of(const RunStatus& status, std::chrono::nanoseconds busy, int workers = 1) {
+  return seconds(busy) / workers / std::max(seconds(status.wall), 1e-9);
+}
+
+// Share of the run in which the node's workers, or the thread of a sink, were in its body.
 double busy_share(const RunStatus& status, const RunStatus::NodeStatus& node) {
-  const double body = seconds(node.body.busy) / node.workers;
-  const double write = node.write ? seconds(node.write->busy) : 0;
-  return std::max(body, write) / std::max(seconds(status.wall), 1e-9);
+  const double body = share_of(status, node.body.busy, node.workers);
+  return node.write ? std::max(body, share_of(status, node.write->busy)) : body;
 }
 
 nlohmann::json measures(const NodeMetrics::Snapshot& node) {
@@ -94,10 +98,9 @@ std::string node_table(const RunStatus& status) {
                         marked ? "  <- busiest" : "");
   };
   for (auto node = status.nodes.begin(); node != status.nodes.end(); ++node) {
-    const double wall = std::max(seconds(status.wall), 1e-9);
-    row(node->name, node->body, seconds(node->body.busy) / node->workers / wall, node == busiest);
+    row(node->name, node->body, share_of(status, node->body.busy, node->workers), node == busiest);
     if (node->write)
-      row(node->name + " write", *node->write, seconds(node->write->busy) / wall, false);
+      row(node->name + " write", *node->write, share_of(status, node->write->busy), false);
   }
   for (const auto& node : status.nodes) {
     for (const auto& [counter, n] : node.body.counters) {

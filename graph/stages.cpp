@@ -107,6 +107,7 @@ void AsyncStage::run(const Message& in, Body::gateway_type& gateway) {
     return;
   }
   gateway.reserve_wait();
+  runtime_.metrics().entered();
   auto reply = [this, &gateway, start, held = Message(in)](std::optional<Batch> batch,
                                                            const Context& context) mutable {
     Message out;
@@ -116,7 +117,7 @@ void AsyncStage::run(const Message& in, Body::gateway_type& gateway) {
       Context failing = runtime_.context_for(held);
       out = runtime_.failed(held, failing);
     }
-    runtime_.metrics().finished(Clock::now() - start, context.events());
+    runtime_.metrics().answered(Clock::now() - start, context.events());
     gateway.try_put(runtime_.hand_on(std::move(out)));
     // Every handle goes before release_wait(): after it the graph may be gone.
     out = {};

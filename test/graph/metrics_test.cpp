@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <thread>
 #include <vector>
 
 using namespace pnflow;
@@ -57,4 +58,20 @@ TEST_CASE("a node's depth goes up with arrivals and keeps its peak") {
   CHECK(now.waiting.count() == 5);
   CHECK(now.last_message == 17);
   CHECK(now.counters.at("peaks") == 5);
+}
+
+TEST_CASE("messages in work at the same time make a node busy once") {
+  using namespace std::chrono_literals;
+  NodeMetrics metrics;
+  const auto start = Clock::now();
+  for (int i = 0; i < 5; ++i) metrics.entered();
+  std::this_thread::sleep_for(5ms);
+  CHECK(metrics.snapshot().busy >= 5ms);
+  for (int i = 0; i < 5; ++i) metrics.answered(5ms, 2);
+  const auto now = metrics.snapshot();
+  CHECK(now.busy >= 5ms);
+  CHECK(now.busy <= Clock::now() - start);
+  CHECK(now.messages == 5);
+  CHECK(now.events == 10);
+  CHECK(metrics.snapshot().busy == now.busy);
 }
