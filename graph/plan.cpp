@@ -4,6 +4,7 @@
 
 #include "graph/config.h"
 #include "graph/error.h"
+#include "graph/include.h"
 #include "graph/plan_draft.h"
 
 namespace pnflow {
@@ -75,6 +76,7 @@ std::optional<Plan> plan_from_text(const std::string& name, std::string_view tex
   Value root = read_yaml(text, file, diagnostics);
   // Text that is not YAML ends somewhere in the middle: what is missing then is no news.
   if (root.is_null() && diagnostics.errors() != before) return {};
+  take_in_includes(root, name, diagnostics);
   for (const std::string& assignment : overrides) apply_override(root, assignment, diagnostics);
   Topology topology = read_topology(root, diagnostics);
   if (topology.name.empty()) topology.name = std::filesystem::path(name).stem().string();

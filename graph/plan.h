@@ -50,8 +50,8 @@ struct PNFLOW_API Plan {
 PNFLOW_API std::optional<Plan> make_plan(const Topology& topology, const Registry& registry,
                                          Diagnostics& diagnostics);
 
-// Reads, overrides, plans: what `run` and `validate` do with a file. Plugins that it names are
-// loaded into `registry`. `name` is how messages call the text.
+// Reads, takes in included files, overrides, plans: what `run` and `validate` do with a file.
+// Plugins that it names are loaded into `registry`. `name` is the file, as messages call it.
 PNFLOW_API std::optional<Plan> plan_from_text(const std::string& name, std::string_view text,
                                               const std::vector<std::string>& overrides,
                                               Registry& registry, Diagnostics& diagnostics);

@@ -62,7 +62,7 @@ void read_settings(const Value& root, Topology& topology, Diagnostics& diagnosti
   Settings settings;
   ParamFaults faults;
   set_checked(std::move(description).take(), &settings, root, root.mark, owner,
-              {"detector", "nodes", "edges"}, faults);
+              {"include", "detector", "nodes", "edges"}, faults);
   for (auto& fault : faults) diagnostics.error(fault.at, fault.message, fault.hint);
 
   const Value::Entry* version = root.find_entry("pnflow");
@@ -73,6 +73,9 @@ void read_settings(const Value& root, Topology& topology, Diagnostics& diagnosti
     diagnostics.error(version->value.mark,
                       fmt::format("version {} of the language is not known", *settings.version),
                       fmt::format("this pnflow knows version {}", language_version));
+  }
+  if (const auto* include = root.find_entry("include")) {
+    diagnostics.error(include->key_mark, "'include' is for files, and cannot be set otherwise");
   }
   topology.name = settings.name;
   topology.window = settings.window;

@@ -42,9 +42,10 @@ struct Topology {
   std::set<std::string> half_connected;  // nodes in chains that could not be read
 };
 
-// Reads the top level of a graph. Keys: pnflow (version of the language, 1), name, window, threads,
-// stall_report, keep_directory, plugins, detector, nodes, edges. An edge is a chain, "a -> b -> c";
-// "a -> b, c" fans out and "a, b -> c" merges. Faults go to `diagnostics`.
+// Reads the top level of a graph whose `include` has been taken in. Keys: pnflow (version of the
+// language, 1), name, window, threads, stall_report, keep_directory, plugins, detector, nodes,
+// edges. An edge is a chain, "a -> b -> c"; "a -> b, c" fans out and "a, b -> c" merges. Faults go
+// to `diagnostics`.
 PNFLOW_API Topology read_topology(const Value& root, Diagnostics& diagnostics);
 
 }  // namespace pnflow

@@ -1,6 +1,7 @@
 // Every message about a graph file, pinned: golden/NAME.yaml, and what pnflow says in NAME.txt.
-// Lines "# --set q1.capacity=4" of a YAML are overrides. With PNFLOW_UPDATE_GOLDEN in the
-// environment the texts are written anew instead, to be looked at before they are kept.
+// Files that others include are in golden/included. Lines "# --set q1.capacity=4" of a YAML are
+// overrides. With PNFLOW_UPDATE_GOLDEN in the environment the texts are written anew instead, to be
+// looked at before they are kept.
 
 #include <doctest/doctest.h>
 
@@ -20,6 +21,14 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path golden = fs::path(PNFLOW_TEST_DATA).parent_path() / "graph" / "golden";
+
+struct InDirectory {
+  explicit InDirectory(const fs::path& directory) { fs::current_path(directory); }
+  InDirectory(const InDirectory&) = delete;
+  InDirectory& operator=(const InDirectory&) = delete;
+  ~InDirectory() { fs::current_path(before); }
+  fs::path before = fs::current_path();
+};
 
 std::string text_of(const fs::path& file) {
   std::ifstream in(file);
@@ -64,6 +73,7 @@ TEST_CASE("every message about a graph file is as its golden file says") {
   const bool update = std::getenv("PNFLOW_UPDATE_GOLDEN") != nullptr;
   const auto files = golden_files();
   CHECK(files.size() > 60);
+  const InDirectory here(golden);  // included files are looked for beside the graph's
   for (const fs::path& file : files) {
     CAPTURE(file.filename().string());
     const std::string said = messages_about(file);
