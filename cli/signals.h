@@ -6,8 +6,9 @@
 
 namespace pnflow {
 
-// Keeps SIGINT and SIGTERM from interrupting threads made from now on; SIGPIPE is ignored (a peer
-// that is gone is an error of the call). Call first in main().
+// Keeps SIGINT and SIGTERM from interrupting threads made from now on; SIGPIPE and SIGXFSZ are
+// ignored (a peer that is gone, a file at its size limit are errors of the call). Call first in
+// main().
 void hold_signals();
 
 // Waits for SIGINT and SIGTERM on a thread of its own and calls `on_signal` there for each.

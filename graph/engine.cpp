@@ -67,7 +67,7 @@ class Engine::Impl {
     RunControl& control = run_.control;
     control.start_running([this] {
       started_ = Clock::now();
-      logger()->info("running: {} nodes, window {}, {} threads, run {}", plan_.nodes.size(),
+      logger()->info("running: {} nodes, window {}, {} thread(s), run {}", plan_.nodes.size(),
                      plan_.window, plan_.threads, run_.run_name);
     });
     const StallWatch watch(plan_.stall_report, [this] { return status(); });
@@ -152,14 +152,23 @@ class Engine::Impl {
 
   // From sources to sinks. A node that fails to close does not keep the others from it.
   void close_opened() {
-    for (std::size_t i = runtimes_.size() - opened_; i < runtimes_.size(); ++i) {
-      try {
-        runtimes_[i]->node().close();
-      } catch (const std::exception& error) {
-        run_.control.fail(fmt::format("{}: {}", runtimes_[i]->planned().name, error.what()));
-      }
-    }
+    for (std::size_t i = runtimes_.size() - opened_; i < runtimes_.size(); ++i)
+      close(*runtimes_[i]);
     opened_ = 0;
+  }
+
+  // Data that are lost in the end are a loss like any other: `on_error` says what follows from it.
+  void close(NodeRuntime& runtime) {
+    try {
+      runtime.node().close();
+    } catch (const DataError& error) {
+      if (runtime.planned().on_error != OnError::stop) {
+        return runtime.log(LogLevel::error, error.what());
+      }
+      run_.control.fail(fmt::format("{}: {}", runtime.planned().name, error.what()));
+    } catch (const std::exception& error) {
+      run_.control.fail(fmt::format("{}: {}", runtime.planned().name, error.what()));
+    }
   }
 
   RunStatus::NodeStatus status_of(NodeRuntime& runtime) const {

@@ -127,7 +127,13 @@ void AtomicFile::commit() {
     fail(fmt::format("cannot rename to {}", path_.filename().string()), error);
   }
   keep_ = true;
-  sync_directory(path_.parent_path());
+  try {
+    sync_directory(path_.parent_path());
+  } catch (...) {
+    // Nobody may take for complete what a power cut can still take away.
+    ::rename(path_.c_str(), partial_.c_str());
+    throw;
+  }
 }
 
 bool write_new_file(const std::filesystem::path& path, std::string_view text) {

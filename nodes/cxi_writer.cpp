@@ -102,6 +102,10 @@ void CxiWriter::describe(Spec<Params>& s) {
       .help("a file is closed, and its events count as delivered, when it holds that many");
   s.param("compression", &Params::compression)
       .help("none, gzip or gzip:LEVEL with LEVEL 1 to 9 (with shuffle); CrystFEL reads them all");
+  s.check("directory", [](const Params& p) -> std::optional<std::string> {
+    if (!p.directory.empty()) return {};
+    return "'directory' must have a name";
+  });
   s.check("compression", [](const Params& p) -> std::optional<std::string> {
     if (parse_compression(p.compression)) return {};
     return fmt::format("'{}' is not a compression: none, gzip or gzip:LEVEL with LEVEL 1 to {}",
@@ -217,6 +221,10 @@ void CxiWriter::finish_file() {
 
 // Gives up the open file: none of its events has arrived.
 void CxiWriter::lose_file() {
+  if (!entries_.empty()) {
+    services_->log(LogLevel::error, fmt::format("{} events are lost with their file: failed: write",
+                                                entries_.size()));
+  }
   for (const auto& [message, event] : entries_) {
     message->lose(event);
     message->settle();
