@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "cli/nodes.h"
 #include "cli/push.h"
 #include "cli/run.h"
 #include "cli/signals.h"
 #include "cli/validate.h"
+#include "graph/diagnostics.h"
 
 namespace {
 
@@ -19,6 +23,15 @@ constexpr AddCommand commands[] = {pnflow::add_run_command, pnflow::add_validate
 
 constexpr int run_time_error = 1;
 constexpr int wrong_command_line = 2;
+
+// CLI11 does not say which word it took for no command.
+void name_unknown_command(const CLI::App& app, const char* word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (word == nullptr || *word == '-' || std::ranges::find(names, word) != names.end()) return;
+  fmt::print(stderr, "pnflow: there is no command '{}'\n  {}\n", word,
+             pnflow::suggest(word, names));
+}
 
 int run(int argc, char** argv) {
   CLI::App app("Runs dataflow graphs of models over live detector streams.", "pnflow");
@@ -33,6 +46,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    name_unknown_command(app, argc > 1 ? argv[1] : nullptr);
     // CLI11 has codes of its own; asking for help is not an error.
     return app.exit(error) == 0 ? 0 : wrong_command_line;
   }

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr const char* clear_line = "\r\033[K";
+
 std::string minutes(double seconds) {
   const auto whole = static_cast<long>(seconds);
   return fmt::format("{:02}:{:02}", whole / 60, whole % 60);
@@ -51,7 +53,10 @@ std::string progress_line(const RunStatus& status, double rate) {
 Progress::Progress(std::function<RunStatus()> status)
     : status_(std::move(status)),
       terminal_(isatty(STDERR_FILENO) != 0),
-      thread_([this] { show(); }) {}
+      thread_([this] { show(); }) {
+  // A log line begins where the line of progress stands.
+  if (terminal_) logger()->set_pattern(std::string(clear_line) + log_pattern);
+}
 
 Progress::~Progress() {
   {
@@ -60,7 +65,9 @@ Progress::~Progress() {
   }
   ended_.notify_one();
   thread_.join();
-  if (terminal_) fmt::print(stderr, "\r\033[K");
+  if (!terminal_) return;
+  fmt::print(stderr, clear_line);
+  logger()->set_pattern(log_pattern);
 }
 
 void Progress::show() {
@@ -75,7 +82,7 @@ void Progress::show() {
     before = status.books.events.decoded;
     then = now;
     if (terminal_) {
-      fmt::print(stderr, "\r\033[K{}", progress_line(status, rate));
+      fmt::print(stderr, "{}{}", clear_line, progress_line(status, rate));
       std::fflush(stderr);
     } else if (status.books.messages.received > 0) {
       logger()->info("{}", progress_line(status, rate));

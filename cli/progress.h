@@ -30,7 +30,7 @@ class Progress {
   std::thread thread_;
 };
 
-// "00:12 1203 events, 98.4/s, hits 31%, q1 8/8 q2 2/8, live 14/24, ETA 00:40". `rate` is events per
+// "00:12 1203 events, 98.4/s, hits 31%, q1 8/8 q2 2/8 live 14/24, ETA 00:40". `rate` is events per
 // second of late.
 std::string progress_line(const RunStatus& status, double rate);
 

@@ -67,12 +67,14 @@ void add_simulation(CLI::App& push, const std::shared_ptr<PushOptions>& options,
       ->needs(sim)
       ->group(group);
   push.add_option("--dtype", simulated.simulation.dtype, "uint16, int16, int32, float32, float64")
-      ->transform(CLI::Transformer(dtypes))
+      ->transform(CLI::CheckedTransformer(dtypes).description(""))
+      ->type_name("NAME")
       ->default_str("uint16")
       ->needs(sim)
       ->group(group);
   push.add_option("--compression", simulated.compression, "none, gzip, bitshuffle_lz4")
-      ->transform(CLI::Transformer(compressions))
+      ->transform(CLI::CheckedTransformer(compressions).description(""))
+      ->type_name("NAME")
       ->default_str("none")
       ->needs(sim)
       ->group(group);

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 
 #include "cli/progress.h"
@@ -15,6 +15,7 @@
 #include "graph/log.h"
 #include "graph/registry.h"
 #include "graph/report.h"
+#include "graph/text_file.h"
 #include "nodes/register.h"
 
 namespace pnflow {
@@ -22,12 +23,6 @@ namespace pnflow {
 namespace {
 
 constexpr int configuration_error = static_cast<int>(Outcome::configuration);
-
-std::optional<std::string> text_of(const std::string& file) {
-  std::ifstream in(file);
-  if (!in) return {};
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
 
 void run_opened(Engine& engine, bool quiet) {
   std::optional<Progress> progress;
@@ -42,14 +37,25 @@ bool write_report(const std::string& file, const std::string& text) {
   return static_cast<bool>(out.flush());
 }
 
+// A run of hours must not end without its report because of a mistyped directory.
+bool can_be_written(const std::string& report_file) {
+  return report_file.empty() ||
+         std::filesystem::is_directory(std::filesystem::absolute(report_file).parent_path());
+}
+
 }  // namespace
 
 int run_graph(const RunOptions& options) {
   Registry registry;
   register_builtin_nodes(registry);
-  const auto text = text_of(options.graph_file);
+  const auto text = read_text_file(options.graph_file);
   if (!text) {
     fmt::print(stderr, "pnflow: cannot read '{}'\n", options.graph_file);
+    return configuration_error;
+  }
+  if (!can_be_written(options.report_file)) {
+    fmt::print(stderr, "pnflow: cannot write the report to '{}': there is no such directory\n",
+               options.report_file);
     return configuration_error;
   }
   RunControl control;

@@ -4,13 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "graph/config.h"
 #include "graph/plan.h"
 #include "graph/registry.h"
+#include "graph/text_file.h"
 #include "nodes/register.h"
 
 namespace pnflow {
@@ -40,9 +39,8 @@ void print_summary(const std::string& file, const Plan& plan) {
 }  // namespace
 
 int validate_graph(const ValidateOptions& options) {
-  std::ifstream in(options.graph_file);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) {
+  const auto text = read_text_file(options.graph_file);
+  if (!text) {
     fmt::print(stderr, "pnflow: cannot read '{}'\n", options.graph_file);
     return configuration_error;
   }
@@ -50,7 +48,7 @@ int validate_graph(const ValidateOptions& options) {
   register_builtin_nodes(registry);
   Diagnostics diagnostics;
   const auto plan =
-      plan_from_text(options.graph_file, text, options.overrides, registry, diagnostics);
+      plan_from_text(options.graph_file, *text, options.overrides, registry, diagnostics);
   fmt::print(stderr, "{}", diagnostics.render());
   if (!plan) return configuration_error;
   if (options.resolved) {

@@ -8,7 +8,7 @@ const std::shared_ptr<spdlog::logger>& logger() {
   static const auto instance = [] {
     auto log = std::make_shared<spdlog::logger>("pnflow",
                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    log->set_pattern("%H:%M:%S.%e %-7l %v");
+    log->set_pattern(log_pattern);
     log->flush_on(spdlog::level::info);
     return log;
   }();
