@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <string_view>
 #include <vector>
 
@@ -45,6 +46,9 @@ Shape shape_of(const h5::Dataset& dataset) {
 
 Array load_mask(const std::string& file, const std::string& dataset) {
   const h5::SilentErrors silent;
+  if (!std::filesystem::exists(file)) {
+    throw RunError(fmt::format("there is no mask file '{}'", file));
+  }
   const h5::File opened(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
   if (!opened) throw RunError(fmt::format("cannot open mask file '{}' as HDF5", file));
   const h5::Dataset found = find_mask(opened, file, dataset);

@@ -108,7 +108,7 @@ void add_checks(Spec<Infer::Params>& s) {
 }  // namespace
 
 void Infer::describe(Spec<Params>& s) {
-  s.summary("runs a model over images: which pixels belong to peaks");
+  s.summary("Runs a model over images: which pixels belong to peaks?");
   describe_fields(s);
   s.param("engine", &Params::engine)
       .required()

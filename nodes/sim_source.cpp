@@ -49,8 +49,7 @@ RaggedTable first_events(const RaggedTable& table, std::size_t events) {
 }  // namespace
 
 void SimSource::describe(Spec<Params>& s) {
-  s.summary(
-      "simulated events with Bragg-like peaks and known truth, in place of socket and decode");
+  s.summary("Simulates events with Bragg-like peaks, in place of a socket and a decoder.");
   s.opens_events();
   s.adds("image")
       .dtypes({DType::u16, DType::i16, DType::i32, DType::f32, DType::f64})
@@ -103,6 +102,7 @@ void SimSource::describe(Spec<Params>& s) {
       .help("fraction of the pixels that is dead or hot; they are given as field 'mask'");
   s.param("photon_energy", &Params::photon_energy).range(1, 1e6).unit("eV").help("of all events");
   s.param("start_time", &Params::start_time)
+      .range(0, 2'000'000'000)  // with 5 years to 2^31, from where CrystFEL reads no time stamps
       .unit("s")
       .help("Unix time of event 0; the following ones are 1/120 s apart");
   s.param("preload", &Params::preload)
