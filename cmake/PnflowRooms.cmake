@@ -13,3 +13,11 @@ function(pnflow_room name)
   add_library(pnflow_${name} STATIC ${room_SOURCES})
   target_link_libraries(pnflow_${name} PUBLIC ${room_LINK})
 endfunction()
+
+# pnflow_quick_build(): what follows in this directory is compiled without optimisation in builds with
+# a sanitizer, where its code takes longer to compile than it ever runs.
+macro(pnflow_quick_build)
+  if(PNFLOW_SANITIZE)
+    add_compile_options(-O0)
+  endif()
+endmacro()

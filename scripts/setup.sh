@@ -21,7 +21,7 @@ packages=(
   build-essential ninja-build ccache mold pkg-config python3 python3-venv
   clang-format-14 clang-tidy-16
   libtbb-dev libzmq3-dev cppzmq-dev libhdf5-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
-  libcli11-dev nlohmann-json3-dev libcpp-httplib-dev prometheus-cpp-dev
+  libcli11-dev nlohmann-json3-dev
   libzfp-dev liblz4-dev libzstd-dev libzip-dev libdeflate-dev zlib1g-dev
   doctest-dev libbenchmark-dev
 )
