@@ -1,19 +1,22 @@
-"""The chain that most client tests run: socket to CXI, with names as in configs/demo.yaml."""
+"""The chain that most client tests run, socket to CXI with names as in configs/demo.yaml, and what
+becomes of it behind a simulation or without its middle."""
 
 from __future__ import annotations
 
-import pathlib
-
-import h5py
+import re
 
 from support import graph
 
 CHAIN = "socket -> decode -> q1 -> infer -> q2 -> peaks -> cxi"
+SIMULATED = "source -> q1 -> infer -> q2 -> peaks -> cxi"
+IN_ORDER = {"ordered": True, "workers": 1}  # of a writer: events stand as they were sent
+SHAPE = [3, 60, 70]  # simulated panels and their size, where a test does not say otherwise
 
 
-def chain(**changes) -> dict:
-    """The whole chain; a keyword names a node and gives settings that replace or add to its own.
-    `edges` and other top-level keys replace the topology's."""
+def chain(edges=CHAIN, **changes) -> dict:
+    """The nodes of the whole chain that are in the edges; a keyword names a node and gives settings
+    that add to its own or, with a type, replace them. Other keys are the topology's."""
+    named = set(re.findall(r"\w+", str(edges)))
     nodes = {
         "socket": {"type": "zmq_source", "bind": ["tcp://127.0.0.1:*"]},
         "decode": {"type": "decode", "workers": 2},
@@ -23,34 +26,39 @@ def chain(**changes) -> dict:
         "peaks": {"type": "find_peaks", "min_num_peak": 0, "workers": 2},
         "cxi": {"type": "cxi_writer", "directory": "out", "events_per_file": 50, "workers": 2},
     }
+    nodes = {name: settings for name, settings in nodes.items() if name in named}
     top = {}
     for name, settings in changes.items():
-        if name in nodes and settings is None:
-            del nodes[name]
-        elif name in nodes and "type" in settings:
+        if isinstance(settings, dict) and "type" in settings:
             nodes[name] = settings
         elif name in nodes:
             nodes[name].update(settings)
-        elif isinstance(settings, dict) and "type" in settings:
-            nodes[name] = settings
         else:
             top[name] = settings
-    edges = top.pop("edges", CHAIN)
     return graph(nodes, edges, **top)
 
 
-def cxi_files(directory: pathlib.Path) -> list[pathlib.Path]:
-    return sorted((pathlib.Path(directory) / "out").glob("*.cxi"))
+def writer_behind_socket(cxi=None, edges="socket -> decode -> cxi", **changes) -> dict:
+    """Four events to a file, in the order of sending."""
+    return chain(edges, cxi={"events_per_file": 4, **IN_ORDER, **(cxi or {})}, **changes)
 
 
-def events_in_files(directory: pathlib.Path) -> int:
-    """Events in all closed files, each of which must open and agree with itself."""
-    events = 0
-    for path in cxi_files(directory):
-        with h5py.File(path) as file:
-            images = file["/entry_1/data_1/data"]
-            assert len(file["/entry_1/result_1/nPeaks"]) == len(images)
-            assert len(file["/LCLS/detector_1/timestamp"]) == len(images)
-            images[-1]  # the last chunk decompresses
-            events += len(images)
-    return events
+# ---------------------------------------------------------------- simulated events
+
+def sim_source(**settings) -> dict:
+    return {"type": "sim_source", "shape": SHAPE, "count": 12, "peaks": 12, **settings}
+
+
+def simulated(source: dict, edges=SIMULATED, **changes) -> dict:
+    """The chain behind simulated events."""
+    return chain(edges, source=sim_source(**source), **changes)
+
+
+def recorded(source: dict, **cxi) -> dict:
+    """Simulated events in the order of sending, straight to files."""
+    return simulated(source, "source -> cxi", cxi={**IN_ORDER, **cxi})
+
+
+def counted(**source) -> dict:
+    """Simulated events that are counted and kept nowhere."""
+    return simulated(source, "source -> q1 -> end", end={"type": "null_sink"})

@@ -7,6 +7,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+pytest.register_assert_rewrite("cxi", "inference", "support")
+
 import support  # noqa: E402
 
 

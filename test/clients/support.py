@@ -1,10 +1,11 @@
-"""What the client tests share: finding and running pnflow, graphs as dictionaries, ZeroMQ peers.
+"""What the client tests share: finding and running pnflow, its report, messages and graphs.
 
 pnflow is found through the environment variable PNFLOW_BINARY, else in build/pnflow.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
@@ -14,22 +15,25 @@ import subprocess
 import threading
 import time
 
+import h5py
 import numpy as np
-import zmq
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "test" / "data"
 TIMEOUT = float(os.environ.get("PNFLOW_TEST_TIMEOUT", "60"))  # seconds; sanitizer builds need more
+BINARY = pathlib.Path(os.environ.get("PNFLOW_BINARY", ROOT / "build" / "pnflow"))
+LIBTORCH = (BINARY.resolve().parent / "libpnflow_torch.so").exists()
+needs_libtorch = pytest.mark.skipif(not LIBTORCH, reason="this build has no LibTorch")
 
 
 def binary() -> pathlib.Path:
-    path = pathlib.Path(os.environ.get("PNFLOW_BINARY", ROOT / "build" / "pnflow"))
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: build pnflow, or set PNFLOW_BINARY")
-    return path
+    if not BINARY.exists():
+        raise FileNotFoundError(f"{BINARY} does not exist: build pnflow, or set PNFLOW_BINARY")
+    return BINARY
 
 
-# ---------------------------------------------------------------- recorded messages
+# ---------------------------------------------------------------- messages
 
 def message_files(name: str) -> list[pathlib.Path]:
     """The recorded messages of test/data/lclstreamer/NAME, in the order of their sending."""
@@ -48,6 +52,19 @@ def expected(name: str) -> dict[str, np.ndarray]:
         return {key: archive[key] for key in archive.files}
 
 
+def hdf5_message(images, *, compression=None, **fields) -> bytes:
+    """A message as LCLStreamer's HDF5 serializer makes it, a chunk for each event. The images may
+    be compressed; a field such as timestamp or wavelength has one value for each of them."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver="earliest") as file:
+        images = np.asarray(images)
+        file.create_dataset("/data/data", data=images, chunks=(1, *images.shape[1:]),
+                            compression=compression)
+        for name, values in fields.items():
+            file.create_dataset(f"/data/{name}", data=values, chunks=(1,))
+    return buffer.getvalue()
+
+
 # ---------------------------------------------------------------- graphs
 
 def graph(nodes: dict, edges: str | list[str], **top) -> dict:
@@ -64,6 +81,13 @@ def write_graph(directory: pathlib.Path, topology: dict, name: str = "graph.yaml
 
 
 # ---------------------------------------------------------------- processes
+
+def pnflow(*arguments, cwd=None, timeout: float = TIMEOUT) -> subprocess.CompletedProcess:
+    """Runs a pnflow command to its end: .returncode, .stdout, .stderr."""
+    return subprocess.run([str(binary()), *map(str, arguments)], cwd=cwd, text=True,
+                          errors="replace", stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=timeout)
+
 
 class Process:
     """A pnflow process with its output kept, line by line, while it runs.
@@ -191,6 +215,15 @@ class Run(Process):
         return report
 
 
+def finished(directory, topology) -> dict:
+    """The report of a run that ends by itself, in a directory that need not exist yet."""
+    pathlib.Path(directory).mkdir(exist_ok=True)
+    with Run(directory, topology) as run:
+        return run.finish()
+
+
+# ---------------------------------------------------------------- reports
+
 def check_books(report: dict):
     """Both ledgers add up: no message and no event without an account of it."""
     m, e = report["messages"], report["events"]
@@ -204,56 +237,7 @@ def total(book) -> int:
     return sum(book.values()) if isinstance(book, dict) else book
 
 
-def pnflow(*arguments, cwd=None, timeout: float = TIMEOUT) -> subprocess.CompletedProcess:
-    """Runs a pnflow command to its end: .returncode, .stdout, .stderr."""
-    return subprocess.run([str(binary()), *map(str, arguments)], cwd=cwd, text=True,
-                          errors="replace", stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=timeout)
-
-
-# ---------------------------------------------------------------- ZeroMQ peers
-
-class Push:
-    """A producer: a PUSH socket that keeps what it sent until it is taken (LINGER for ever while
-    open, `linger` ms at close). Connects to, or binds, any number of endpoints."""
-
-    def __init__(self, connect=(), bind=(), queue: int = 5, linger: int = 10_000):
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.PUSH)
-        self.socket.set_hwm(queue)
-        self.socket.setsockopt(zmq.LINGER, linger)
-        self.socket.setsockopt(zmq.SNDTIMEO, int(TIMEOUT * 1000))
-        self.endpoints: list[str] = []
-        for endpoint in [connect] if isinstance(connect, str) else connect:
-            self.socket.connect(endpoint)
-        for endpoint in [bind] if isinstance(bind, str) else bind:
-            self.socket.bind(endpoint)
-            self.endpoints.append(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is not None:
-            self.socket.setsockopt(zmq.LINGER, 0)
-        self.close()
-
-    def send(self, message: bytes):
-        self.socket.send(message)
-
-    def send_all(self, messages, end: bool = True):
-        for message in messages:
-            self.socket.send(message)
-        if end:
-            self.end()
-
-    def send_parts(self, parts: list[bytes]):
-        self.socket.send_multipart(parts)
-
-    def end(self):
-        """An empty message: pnflow's end marker."""
-        self.socket.send(b"")
-
-    def close(self):
-        self.socket.close()
-        self.context.term()
+def node(report: dict, name: str) -> dict:
+    """What a report says of one node."""
+    [found] = [entry for entry in report["nodes"] if entry["name"] == name]
+    return found

@@ -1,18 +1,19 @@
-"""A writer that is far too slow: what is alive stays within the window, memory stays where it is."""
+"""A writer that is far too slow: what is alive stays within the window, and memory where it is."""
 
 import threading
 
 import psutil
-import pytest
 
-from chains import chain, events_in_files
-from support import Push, Run, messages
+from chains import chain
+from cxi import events_in_files
+from peers import Push
+from support import Run, messages
 
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize("count", [1000])
-def test_memory_does_not_grow_behind_a_slow_writer(tmp_path, count):
+def test_memory_does_not_grow_behind_a_slow_writer(tmp_path):
+    count = 1000
     message = messages("hdf5_bszstd_f32_odd")[0]  # 4 events of 85x93 float32
     topology = chain(
         slow={"type": "throttle", "delay": "50 ms"},

@@ -6,12 +6,13 @@ from __future__ import annotations
 import concurrent.futures
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the filters that CXI files may use
 import numpy as np
 import pytest
 
-from chains import chain, cxi_files
-from support import DATA, Push, Run, expected, messages
+from chains import chain
+from cxi import by_time, cxi_files, events_of
+from peers import Push
+from support import DATA, Run, expected, messages
 
 SETS = sorted(path.name for path in (DATA / "lclstreamer").glob("hdf5_*"))
 PADDED = {
@@ -20,35 +21,21 @@ PADDED = {
 }
 
 
-def written_events(directory) -> dict[int, tuple[np.ndarray, float]]:
-    """Time stamp -> (pixels, photon energy) over all files; no time stamp may be there twice."""
-    events = {}
-    for path in cxi_files(directory):
-        with h5py.File(path) as file:
-            images = file["/entry_1/data_1/data"][:]
-            stamps = file["/LCLS/detector_1/timestamp"][:]
-            energies = file["/LCLS/photon_energy_eV"][:]
-            assert len(images) == len(stamps) == len(energies)
-            for image, stamp, energy in zip(images, stamps, energies):
-                assert int(stamp) not in events, "an event was written twice"
-                events[int(stamp)] = image, float(energy)
-    return events
-
-
 def check(directory, report, name):
     truth = expected(name)
     images = truth.get("images_decoded", truth["images"])
     stamps = [int(stamp) for stamp in truth["timestamp_u64"]]
     assert report["events"]["delivered"] == report["events"]["decoded"] == len(stamps)
-    events = written_events(directory)
+    events = by_time(events_of(*cxi_files(directory)))
     assert sorted(events) == sorted(stamps)
     wavelengths = truth.get("wavelength", np.full(len(stamps), np.nan))
     for image, stamp, wavelength in zip(images, stamps, wavelengths):
-        pixels, energy = events[stamp]
-        assert pixels.dtype == images.dtype
+        event = events[stamp]
+        assert event.image.dtype == images.dtype
         # Panels stand one below the other in the file.
-        np.testing.assert_array_equal(pixels, image.reshape(-1, image.shape[-1]))
-        assert energy == pytest.approx(0 if np.isnan(wavelength) else 12398.4193 / wavelength)
+        np.testing.assert_array_equal(event.image, image.reshape(-1, image.shape[-1]))
+        energy = 0 if np.isnan(wavelength) else 12398.4193 / wavelength
+        assert event.energy == pytest.approx(energy)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -121,5 +108,4 @@ def test_sets_of_different_shapes_and_types_follow_each_other_in_one_run(tmp_pat
             data = file["/entry_1/data_1/data"]
             shapes.add((data.shape[1:], str(data.dtype)))
     assert shapes == {((704, 192), "uint16"), ((128, 160), "float32"), ((85, 93), "int16")}
-    run_output = run.output
-    assert "images have changed from 4x176x192 uint16 to 128x160 float32" in run_output
+    assert "images have changed from 4x176x192 uint16 to 128x160 float32" in run.output

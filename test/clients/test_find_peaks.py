@@ -100,8 +100,9 @@ def all_maps():
                  (31, 129), (352, 384), (512, 1024)]:
         maps += [np.zeros(size, bool), np.ones(size, bool), checkerboard(*size), rings(*size),
                  noise(random, *size, 0.5)]
-    maps += [snake(33, 65), snake(512, 1024), comb(64, 64), comb(65, 130, 3, 0), comb(90, 91, 2, 45),
-             spiral(9), spiral(65), spiral(400), snake(100, 7).T, comb(200, 33).T]
+    maps += [snake(33, 65), snake(512, 1024), comb(64, 64), comb(65, 130, 3, 0),
+             comb(90, 91, 2, 45), spiral(9), spiral(65), spiral(400), snake(100, 7).T,
+             comb(200, 33).T]
     maps += [np.zeros((1920, 1920), bool), np.ones((1920, 1920), bool), snake(1920, 1920),
              comb(1920, 1920), spiral(1920), rings(1920, 1920), noise(random, 1920, 1920, 0.002),
              noise(random, 1920, 1920, 0.41), discs(random, 1920, 1920, 50),

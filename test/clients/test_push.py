@@ -8,40 +8,11 @@ import h5py
 import hdf5plugin  # noqa: F401  (registers bitshuffle)
 import numpy as np
 import pytest
-import zmq
 
+from peers import Pull
 from support import DATA, Process, Run, graph, message_files, messages, pnflow
 
 FILES = str(DATA / "lclstreamer" / "hdf5_three_ranks" / "msg_*.bin")
-
-
-class Pull:
-    """A PULL socket on a free port, or connected to one."""
-
-    def __init__(self, connect=None, queue=1000):
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.PULL)
-        self.socket.set_hwm(queue)
-        self.socket.setsockopt(zmq.RCVTIMEO, 30_000)
-        if connect:
-            self.socket.connect(connect)
-        else:
-            self.socket.bind("tcp://127.0.0.1:*")
-        self.endpoint = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close(0)
-        self.context.term()
-
-    def take(self) -> list[bytes]:
-        """Messages up to the end marker."""
-        taken = []
-        while message := self.socket.recv():
-            taken.append(message)
-        return taken
 
 
 def events_of(message: bytes) -> dict:

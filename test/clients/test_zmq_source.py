@@ -8,7 +8,8 @@ import psutil
 import pytest
 import zmq
 
-from support import Push, Run, graph, messages, total
+from peers import Push
+from support import Run, graph, messages, total
 
 BATCH = messages("hdf5_three_ranks")
 

@@ -1,0 +1,79 @@
+"""What goes into `infer` and comes out: images as of a detector, their messages and masks, and the
+maps and logits in CXI files."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import scipy.ndimage
+
+from chains import chain
+from cxi import RESULTS, STAMPS, cxi_files
+from peers import Push
+from support import Run, hdf5_message
+
+START = 1_700_000_000 << 32  # the time stamp of event 0; event n has START + n
+
+
+def detector_images(random, shape, dtype) -> np.ndarray:
+    """Events of (panels, H, W) or (H, W): photons of 10 ADU, spots, single hot pixels, and, where
+    the type has them, pixels that are not finite."""
+    images = 10.0 * random.poisson(0.3, shape) + random.integers(0, 5, shape)
+    if images.size > len(images):
+        spots = np.where(random.random(shape) < 0.01, random.uniform(30, 500, shape), 0)
+        blur = [0] * (images.ndim - 2) + [0.7, 0.7]
+        images += scipy.ndimage.gaussian_filter(spots, blur) * 3
+        images[random.random(shape) < 0.002] += 300
+    if np.issubdtype(dtype, np.signedinteger):
+        images -= 15
+    images = images.astype(dtype)
+    if np.issubdtype(dtype, np.floating):
+        images += random.normal(0, 1, shape).astype(dtype)
+        for value in (np.nan, np.inf, -np.inf):
+            images[random.random(shape) < 0.003] = value
+    return images
+
+
+def message(images: np.ndarray, first: int) -> bytes:
+    """Event number `first` and those that follow it."""
+    stamps = START + int(first) + np.arange(len(images), dtype=np.uint64)
+    return hdf5_message(images, timestamp=stamps, wavelength=np.full(len(images), 1.3))
+
+
+def stream_of(batches: list[np.ndarray]) -> tuple[list[bytes], list[np.ndarray]]:
+    """Messages, and their events one after the other."""
+    firsts = np.cumsum([0] + [len(batch) for batch in batches])
+    return ([message(batch, first) for batch, first in zip(batches, firsts)],
+            [event for batch in batches for event in batch])
+
+
+def write_mask(path, bad: np.ndarray):
+    with h5py.File(path, "w") as file:
+        file["/mask"] = bad.astype(np.uint8)
+    return str(path)
+
+
+class Result:
+    """What is in the CXI files of a run, by event: `maps` (rows, W), `logits` (2, rows, W)."""
+
+    def __init__(self, directory, report):
+        self.report = report
+        self.maps, self.logits, self.peaks = {}, {}, {}
+        for path in cxi_files(directory):
+            with h5py.File(path) as file:
+                results = file[RESULTS]
+                for i, stamp in enumerate(file[STAMPS][:]):
+                    event = int(stamp) - START
+                    self.maps[event] = results["segmentation_map"][i]
+                    self.peaks[event] = int(results["nPeaks"][i])
+                    if "logit_map_class0" in results:
+                        self.logits[event] = np.stack(
+                            [results[f"logit_map_class{c}"][i] for c in (0, 1)])
+
+
+def infer(directory, stream: list[bytes], settings: dict) -> Result:
+    cxi = {"save_segmap": True, "save_logits": settings.get("logits", False)}
+    with Run(directory, chain(infer=settings, cxi=cxi)) as run:
+        with Push(run.wait_running().endpoint()) as push:
+            push.send_all(stream)
+        return Result(directory, run.finish())
