@@ -2,7 +2,7 @@
 
 namespace pnflow {
 
-Engine::~Engine() = default;
+InferenceEngine::~InferenceEngine() = default;
 EngineFactory::~EngineFactory() = default;
 
 void BlockingEngine::launch(const MicroBatch& batch, Done done) {

@@ -36,17 +36,17 @@ struct MicroBatch {
 // dtype in which they arrived; masking, padding, normalisation, the network, the decision between
 // its classes and the packing of the map are the engine's, so that an engine on a device does them
 // there. Made on the main thread; launch() is called by one thread at a time.
-class Engine {
+class InferenceEngine {
  public:
   // Called exactly once for each micro-batch, from any thread: with nullptr, all results being in
   // place, or with the error that left all of them undefined.
   using Done = std::function<void(std::exception_ptr error)>;
 
-  Engine() = default;
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
+  InferenceEngine() = default;
+  InferenceEngine(const InferenceEngine&) = delete;
+  InferenceEngine& operator=(const InferenceEngine&) = delete;
   // Not before every launched micro-batch is done.
-  virtual ~Engine();
+  virtual ~InferenceEngine();
 
   // Micro-batches that may be in flight at once: the sets of buffers of a device's pipeline. An
   // engine with one of them may run the micro-batch inside launch().
@@ -61,7 +61,7 @@ class Engine {
 };
 
 // An engine whose work is a function of the micro-batch on the calling thread.
-class BlockingEngine : public Engine {
+class BlockingEngine : public InferenceEngine {
  public:
   void launch(const MicroBatch& batch, Done done) final;
 
@@ -78,7 +78,8 @@ class EngineFactory {
   // settings.instances engines, which may share what they only read (a model's weights). Runs on
   // the main thread before any data come. Throws RunError: no such file, a model that does not
   // fit the settings (both sides are said), no such device.
-  virtual std::vector<std::unique_ptr<Engine>> make(const EngineSettings& settings) const = 0;
+  virtual std::vector<std::unique_ptr<InferenceEngine>> make(
+      const EngineSettings& settings) const = 0;
 };
 
 inline constexpr std::string_view engine_interface = "pnflow.engine/1";

@@ -34,8 +34,9 @@ class NoneEngine : public BlockingEngine {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Engine>> NoneEngineFactory::make(const EngineSettings& settings) const {
-  std::vector<std::unique_ptr<Engine>> engines;
+std::vector<std::unique_ptr<InferenceEngine>> NoneEngineFactory::make(
+    const EngineSettings& settings) const {
+  std::vector<std::unique_ptr<InferenceEngine>> engines;
   for (int i = 0; i < settings.instances; ++i) {
     engines.push_back(std::make_unique<NoneEngine>(settings));
   }

@@ -8,7 +8,7 @@ namespace pnflow {
 // finds nothing, and returns empty maps. For measuring what is around a network.
 class NoneEngineFactory : public EngineFactory {
  public:
-  std::vector<std::unique_ptr<Engine>> make(const EngineSettings& settings) const override;
+  std::vector<std::unique_ptr<InferenceEngine>> make(const EngineSettings& settings) const override;
 };
 
 }  // namespace pnflow

@@ -45,9 +45,9 @@ class ThresholdEngine : public BlockingEngine {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Engine>> ThresholdEngineFactory::make(
+std::vector<std::unique_ptr<InferenceEngine>> ThresholdEngineFactory::make(
     const EngineSettings& settings) const {
-  std::vector<std::unique_ptr<Engine>> engines;
+  std::vector<std::unique_ptr<InferenceEngine>> engines;
   for (int i = 0; i < settings.instances; ++i) {
     engines.push_back(std::make_unique<ThresholdEngine>(settings));
   }

@@ -137,7 +137,7 @@ void Infer::look_at_first(const InferMessage& message, std::size_t events, bool 
   }
 }
 
-void Infer::feed(Engine& engine) {
+void Infer::feed(InferenceEngine& engine) {
   // Shared, because the last release may still be returning when nobody waits any more.
   const auto free = std::make_shared<std::counting_semaphore<>>(engine.buffers());
   for (;;) {

@@ -49,7 +49,7 @@ class Infer : public AsyncTransform {
 
  private:
   void make_engines(OpenContext& context);
-  void feed(Engine& engine);
+  void feed(InferenceEngine& engine);
   void settle(const Launch& launch, const InferMessage::Failure* failure);
   void look_at_first(const InferMessage& message, std::size_t events, bool normalized);
 
@@ -57,7 +57,7 @@ class Infer : public AsyncTransform {
   InferMessage::Options options_;
   NodeServices* services_ = nullptr;
   std::shared_ptr<const Region> region_;
-  std::vector<std::unique_ptr<Engine>> engines_;
+  std::vector<std::unique_ptr<InferenceEngine>> engines_;
   std::unique_ptr<MicroBatcher> batcher_;
   std::vector<std::jthread> feeders_;  // one for each engine
   std::atomic<bool> seen_first_ = false;

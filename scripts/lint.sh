@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clang-format on every C++ source, clang-tidy on those that changed.
+# Class names, clang-format on every C++ source, clang-tidy on those that changed.
 #
 #   scripts/lint.sh [BASE]    changed since BASE; default: since the fork from origin/main, or
 #                             since the parent commit when HEAD is on it; everything without one
@@ -31,6 +31,15 @@ base_commit() {
   else
     git rev-parse --verify --quiet HEAD~1 || true
   fi
+}
+
+# Two classes of one name in two headers are one to the linker, which keeps the functions of either.
+unique_class_names() {
+  local twice
+  twice=$(git ls-files -z -- '*.h' ':!test' | xargs -0 grep -hoE \
+    '^(class|struct) (PNFLOW_API )?[A-Za-z]+( final)?( : .*)? \{' |
+    sed -E 's/^(class|struct) (PNFLOW_API )?([A-Za-z]+).*/\3/' | sort | uniq -d)
+  [[ -z $twice ]] || { echo "defined in two headers: $twice"; return 1; }
 }
 
 changed_sources() {
@@ -69,5 +78,6 @@ if [[ ${1:-} == --format ]]; then
   format_sources -i
   exit
 fi
+step "class names" unique_class_names
 step "clang-format" format_sources --dry-run -Werror
 step "clang-tidy on changed files" check_tidy "$@"

@@ -175,10 +175,10 @@ void try_out(TorchScriptEngine& engine, const EngineSettings& settings) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Engine>> TorchScriptEngineFactory::make(
+std::vector<std::unique_ptr<InferenceEngine>> TorchScriptEngineFactory::make(
     const EngineSettings& settings) const {
   const torch::jit::Module model = load(settings);
-  std::vector<std::unique_ptr<Engine>> engines;
+  std::vector<std::unique_ptr<InferenceEngine>> engines;
   for (int i = 0; i < settings.instances; ++i) {
     auto engine = std::make_unique<TorchScriptEngine>(model, settings);  // they share the weights
     if (i == 0) try_out(*engine, settings);

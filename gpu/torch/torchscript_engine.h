@@ -8,7 +8,7 @@ namespace pnflow {
 // (N, 2, H, W) in float32, float16 or bfloat16; class 1 is where its logit is the greater one.
 class TorchScriptEngineFactory : public EngineFactory {
  public:
-  std::vector<std::unique_ptr<Engine>> make(const EngineSettings& settings) const override;
+  std::vector<std::unique_ptr<InferenceEngine>> make(const EngineSettings& settings) const override;
 };
 
 }  // namespace pnflow

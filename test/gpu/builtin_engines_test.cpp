@@ -11,7 +11,7 @@ using namespace pnflow;
 
 namespace {
 
-std::unique_ptr<Engine> make(const char* name, const EngineSettings& settings) {
+std::unique_ptr<InferenceEngine> make(const char* name, const EngineSettings& settings) {
   Registry registry;
   register_builtin_engines(registry);
   const auto offer = registry.find_offer(engine_interface, name);
@@ -32,7 +32,7 @@ std::vector<std::uint16_t> spotted(std::size_t height, std::size_t width) {
   return pixels;
 }
 
-std::vector<std::byte> run(Engine& engine, const std::vector<std::uint16_t>& pixels,
+std::vector<std::byte> run(InferenceEngine& engine, const std::vector<std::uint16_t>& pixels,
                            const MapGeometry& geometry, MapFormat format) {
   std::vector<std::byte> map(geometry.map_bytes(format), std::byte{0xAA});
   MicroBatch batch{DType::u16, geometry, Normalize::instance, {}};

@@ -47,7 +47,8 @@ const std::filesystem::path& models() {
   return directory.path;
 }
 
-std::vector<std::unique_ptr<Engine>> make(const std::string& model, EngineSettings settings = {}) {
+std::vector<std::unique_ptr<InferenceEngine>> make(const std::string& model,
+                                                   EngineSettings settings = {}) {
   static Registry registry;
   static const bool loaded = [] {
     load_module(registry, "torch", "");
@@ -83,7 +84,7 @@ struct Answer {
   std::exception_ptr error;
 };
 
-Answer run(Engine& engine, const std::vector<float>& input) {
+Answer run(InferenceEngine& engine, const std::vector<float>& input) {
   Answer answer;
   MicroBatch batch{DType::f32, map_geometry(height, width, {}), Normalize::none, {}};
   for (std::size_t i = 0; i < count; ++i) {

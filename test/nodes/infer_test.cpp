@@ -35,7 +35,7 @@ struct Probe {
   std::atomic<int> most_in_flight = 0;
 };
 
-class ProbeEngine : public Engine {
+class ProbeEngine : public InferenceEngine {
  public:
   ProbeEngine(Probe& probe, MapFormat output) : probe_(probe), output_(output) {}
   ~ProbeEngine() override {
@@ -94,8 +94,9 @@ class ProbeEngine : public Engine {
 
 struct ProbeFactory : EngineFactory {
   explicit ProbeFactory(Probe& p) : probe(p) {}
-  std::vector<std::unique_ptr<Engine>> make(const EngineSettings& settings) const override {
-    std::vector<std::unique_ptr<Engine>> engines;
+  std::vector<std::unique_ptr<InferenceEngine>> make(
+      const EngineSettings& settings) const override {
+    std::vector<std::unique_ptr<InferenceEngine>> engines;
     for (int i = 0; i < settings.instances; ++i) {
       engines.push_back(std::make_unique<ProbeEngine>(probe, settings.output));
     }
