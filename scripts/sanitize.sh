@@ -13,6 +13,7 @@ failed=false
 
 # Only libraries that were built without the sanitizer appear in the suppressions.
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+export LSAN_OPTIONS=suppressions=$root/test/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1
 # Everything is 5 to 20 times slower.
 export PNFLOW_TEST_TIMEOUT=300
