@@ -32,8 +32,9 @@ bool name_unknown_command(const CLI::App& app, const char* word) {
   if (word == nullptr || *word == '-' || std::ranges::find(names, word) != names.end()) {
     return false;
   }
-  fmt::print(stderr, "pnflow: there is no command '{}'\n  {}\n", word,
-             pnflow::suggest(word, names));
+  fmt::print(stderr,
+             "pnflow: there is no command '{}'\n  {}\nRun with --help for more information.\n",
+             word, pnflow::suggest(word, names));
   return true;
 }
 

@@ -1,7 +1,6 @@
 #include "cli/simulated_messages.h"
 
 #include <algorithm>
-#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -9,26 +8,6 @@
 #include "io/timestamps.h"
 
 namespace pnflow {
-
-namespace {
-
-constexpr std::uint64_t pulses_per_second = 120;
-constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
-
-zmq::message_t message_of(std::vector<std::byte> bytes) {
-  auto owner = std::make_unique<std::vector<std::byte>>(std::move(bytes));
-  zmq::message_t message(
-      owner->data(), owner->size(),
-      [](void*, void* hint) {
-        const std::unique_ptr<std::vector<std::byte>> last(
-            static_cast<std::vector<std::byte>*>(hint));
-      },
-      owner.get());
-  static_cast<void>(owner.release());  // ZeroMQ has it now
-  return message;
-}
-
-}  // namespace
 
 SimulatedMessages::SimulatedMessages(const Options& options)
     : options_(options), simulation_(options.simulation) {}
@@ -49,12 +28,9 @@ zmq::message_t SimulatedMessages::make(std::size_t number) {
   std::vector<std::byte> pixels(events * simulation_.event_bytes());
   std::vector<std::uint64_t> timestamps(events);
   for (std::size_t i = 0; i < events; ++i) {
-    const std::uint64_t event = first + i;
-    simulation_.render(
-        event, std::span(pixels).subspan(i * simulation_.event_bytes(), simulation_.event_bytes()));
-    timestamps[i] =
-        packed_timestamp(options_.start_time + event / pulses_per_second,
-                         event % pulses_per_second * nanoseconds_per_second / pulses_per_second);
+    simulation_.render(first + i, std::span(pixels).subspan(i * simulation_.event_bytes(),
+                                                            simulation_.event_bytes()));
+    timestamps[i] = pulse_timestamp(options_.start_time, first + i);
   }
   const std::vector<double> wavelengths(events, options_.wavelength);
   Shape shape{events};
@@ -63,7 +39,7 @@ zmq::message_t SimulatedMessages::make(std::size_t number) {
       {"/data/data", options_.simulation.dtype, std::move(shape), pixels},
       {"/data/timestamp", DType::u64, {events}, std::as_bytes(std::span(timestamps))},
       {"/data/wavelength", DType::f64, {events}, std::as_bytes(std::span(wavelengths))}};
-  return message_of(write_hdf5_message(fields, options_.compression));
+  return zmq::message_t(write_hdf5_message(fields, options_.compression));
 }
 
 }  // namespace pnflow

@@ -44,6 +44,8 @@ class Engine::Impl {
   ~Impl() {
     sources_.clear();
     arena_.execute([this] {
+      // An edge that was made has started work of its own, even if no source ever ran.
+      if (graph_) graph_->wait_for_all();
       stages_.clear();
       graph_.reset();
     });

@@ -8,6 +8,7 @@ namespace pnflow {
 namespace {
 
 constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
+constexpr std::uint64_t pulses_per_second = 120;
 constexpr double hc_ev_angstrom = 12398.4193;
 
 std::optional<std::uint64_t> parse_digits(std::string_view text) {
@@ -22,6 +23,11 @@ std::optional<std::uint64_t> parse_digits(std::string_view text) {
 
 std::uint64_t packed_timestamp(std::uint64_t seconds, std::uint64_t nanoseconds) {
   return seconds << 32U | nanoseconds;
+}
+
+std::uint64_t pulse_timestamp(std::uint64_t start_second, std::uint64_t pulse) {
+  return packed_timestamp(start_second + pulse / pulses_per_second,
+                          pulse % pulses_per_second * nanoseconds_per_second / pulses_per_second);
 }
 
 std::uint64_t packed_from(double value) {

@@ -11,6 +11,9 @@ namespace pnflow {
 
 std::uint64_t packed_timestamp(std::uint64_t seconds, std::uint64_t nanoseconds);
 
+// Of X-ray pulse number `pulse` since a second of Unix time, at LCLS's 120 pulses a second.
+std::uint64_t pulse_timestamp(std::uint64_t start_second, std::uint64_t pulse);
+
 // From a float64 as the producers write it: a value below 2^40 is plain seconds, anything else a
 // packed stamp that was rounded to float64 (steps of 1024, so nanoseconds are good to 512; when the
 // rounding passed the end of a second, that second is kept as it stands).

@@ -12,15 +12,6 @@
 namespace pnflow {
 namespace {
 
-// Repetition rate of the X-ray pulses in the time stamps, as at LCLS.
-constexpr std::uint64_t pulses_per_second = 120;
-
-std::uint64_t pulse_timestamp(std::uint64_t start_second, std::uint64_t event) {
-  const std::uint64_t pulse = event % pulses_per_second;
-  return packed_timestamp(start_second + event / pulses_per_second,
-                          pulse * 1'000'000'000 / pulses_per_second);
-}
-
 template <class T>
 void check_span(Spec<SimSource::Params>& spec, const char* name,
                 std::vector<T> SimSource::Params::*member) {

@@ -127,7 +127,7 @@ def test_of_two_sinks_one_that_fails_decides_unless_it_only_observes(tmp_path, o
 def test_a_directory_that_cannot_be_ends_the_run_before_it_begins(tmp_path, directory):
     (tmp_path / "a file").write_text("of the user's")
     with Run(tmp_path, writer_behind_socket({"directory": directory})) as run:
-        assert run.wait() == 1
+        assert run.wait() == 1, run.output
     assert re.search(f"cxi: cannot write to directory .*{directory}.*: Not a directory", run.output)
     assert "running" not in run.output and "bound" not in run.output
     assert not run.report_file.exists()

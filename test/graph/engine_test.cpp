@@ -37,6 +37,14 @@ Result run(PlanBuilder& graph) {
   return {status, outcome_of(status, control, false), control.error()};
 }
 
+struct Refusing : Transform {
+  struct Params {};
+  static void describe(Spec<Params>&) {}
+  explicit Refusing(Params) {}
+  void open(OpenContext&) override { throw RunError("no such device"); }
+  Batch process(const Batch& in, Context&) const { return in; }
+};
+
 std::vector<std::uint64_t> sorted(std::vector<std::uint64_t> numbers) {
   std::ranges::sort(numbers);
   return numbers;
@@ -203,6 +211,23 @@ TEST_CASE("an aborted run returns at once and its books add up") {
   const RunStatus status = engine.status();
   CHECK(outcome_of(status, control, false) == Outcome::aborted);
   CHECK(status.books.events.failed.contains("aborted"));
+}
+
+TEST_CASE("a graph with a node that cannot be opened is closed and taken down again") {
+  for (int round = 0; round < 50; ++round) {
+    PlanBuilder graph;
+    graph.registry.add<Refusing>("refusing");
+    const auto seen = std::make_shared<Seen>();
+    auto node = graph.add("counting", Counting::Params{});
+    node = graph.add("refusing", Refusing::Params{}, {node});
+    node = graph.add("limit", Limit::Params{}, {node});
+    node = graph.add("answering", Answering::Params{}, {node});
+    graph.add("collecting", Collecting::Params{.seen = seen}, {node}, 1, true);
+    RunControl control;
+    Engine engine(graph.plan, graph.registry, control);
+    CHECK_THROWS_WITH_AS(engine.open(), "refusing1: no such device", RunError);
+    CHECK(seen->closed);
+  }
 }
 
 TEST_CASE("two hundred awkward graphs end with their books right") {

@@ -54,3 +54,9 @@ TEST_CASE(
   for (const double value : {not_a_number, infinity, 0.0, -1.0})
     CHECK(std::isnan(photon_energy_ev(value)));
 }
+
+TEST_CASE("pulses come 120 times a second") {
+  CHECK(pulse_timestamp(5, 0) == std::uint64_t{5} << 32U);
+  CHECK(pulse_timestamp(5, 119) == ((std::uint64_t{5} << 32U) | 991'666'666U));
+  CHECK(pulse_timestamp(5, 240) == std::uint64_t{7} << 32U);
+}

@@ -61,7 +61,7 @@ void print(const RaggedTable& peaks) {
     for (const auto& column : floats) out.push_back(column[i]);
     for (const std::int32_t edge : box.subspan(4 * i, 4)) out.push_back(edge);
   }
-  if (std::fwrite(out.data(), sizeof(double), out.size(), stdout) != out.size()) {
+  if (!out.empty() && std::fwrite(out.data(), sizeof(double), out.size(), stdout) != out.size()) {
     throw RunError("cannot write the peaks");
   }
 }
