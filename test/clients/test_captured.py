@@ -14,6 +14,8 @@ from cxi import by_time, cxi_files, events_of
 from peers import Push
 from support import DATA, Run, expected, messages
 
+pytestmark = pytest.mark.sanitizer
+
 SETS = sorted(path.name for path in (DATA / "lclstreamer").glob("hdf5_*"))
 PADDED = {
     "hdf5_peaknet_center_f32": {"padding": "center", "shape": [85, 93]},

@@ -14,6 +14,8 @@ from cxi import cxi_files, events_of
 from peers import Push
 from support import TIMEOUT, Run, hdf5_message, total
 
+pytestmark = pytest.mark.sanitizer
+
 EVENT_BYTES = 80_000  # of noise(), which no compression makes smaller
 SMALL = EVENT_BYTES + 20_000
 FIRST = 1_700_000_000 << 32  # the first time stamp
@@ -36,7 +38,6 @@ def limit_file_size(run, size=resource.RLIM_INFINITY):
     resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-@pytest.mark.sanitizer
 def test_a_full_disk_ends_the_run_and_loses_the_open_file_only(tmp_path):
     with Run(tmp_path, writer_behind_socket()) as run, Push(run.wait_running().endpoint()) as push:
         push.send(noise(0))

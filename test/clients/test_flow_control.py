@@ -10,6 +10,8 @@ from cxi import STAMPS, cxi_files
 from peers import Push
 from support import Run, finished, hdf5_message, node, pnflow, total, write_graph
 
+pytestmark = pytest.mark.sanitizer
+
 
 def line(edges, source=None, **changes) -> dict:
     """40 simulated messages of two events to a sink that takes everything."""
@@ -83,7 +85,6 @@ def test_a_limiter_admits_as_many_as_its_capacity(tmp_path):
     assert (report["events"]["decoded"], report["events"]["failed"]) == (10, {"aborted": 10})
 
 
-@pytest.mark.sanitizer
 def test_limiters_of_one_let_everything_through_whatever_becomes_of_its_events(tmp_path):
     topology = line(
         ["source -> q1 -> infer -> q2 -> peaks -> end", "peaks -> q3 -> slow -> eye"], window=4,

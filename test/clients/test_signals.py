@@ -13,6 +13,8 @@ from cxi import cxi_files, events_in_files
 from peers import Push
 from support import Process, Run, check_books, messages, write_graph
 
+pytestmark = pytest.mark.sanitizer
+
 
 class Stream:
     """Sends the same messages again and again from a thread, until it is left."""
