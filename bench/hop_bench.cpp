@@ -120,8 +120,8 @@ void tbb_chain(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * messages * (state.range(0) + 1));
 }
 
-BENCHMARK(pnflow_chain)->Arg(1)->Arg(17)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK(tbb_chain)->Arg(1)->Arg(17)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(pnflow_chain)->Arg(1)->Arg(65)->Arg(257)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(tbb_chain)->Arg(1)->Arg(65)->Arg(257)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

@@ -37,7 +37,8 @@ double squared(double value) { return value * value; }
 class Background {
  public:
   Background(const WindowSums::Sums& sums, double min_sigma)
-      : sums_(sums), least_(squared(static_cast<double>(sums.count) * (min_sigma * units_per_adu))) {}
+      : sums_(sums),
+        least_(squared(static_cast<double>(sums.count) * (min_sigma * units_per_adu))) {}
 
   std::int64_t count() const { return sums_.count; }
   // count * (value - mean), exact.
@@ -48,8 +49,8 @@ class Background {
   }
   // count^2 * variance, and the least that it can be.
   double variance() const {
-    const double spread =
-        static_cast<double>(sums_.count) * static_cast<double>(static_cast<std::int64_t>(sums_.squares));
+    const double spread = static_cast<double>(sums_.count) *
+                          static_cast<double>(static_cast<std::int64_t>(sums_.squares));
     return std::max(spread - squared(static_cast<double>(sums_.sum)), least_);
   }
   // Whether `above`, in units of count, exceeds sqrt(`factor` * variance). Nearly all pixels fail
@@ -158,11 +159,12 @@ void ThresholdFinder::mark_lit_pixels() {
       });
       const auto intensity = static_cast<double>(background.above(near.sum, near.good));
       const auto largest = static_cast<double>(background.above(near.largest));
-      bright_[i] = intensity > min_intensity * n &&
-                           background.exceeded_by(intensity, snr * static_cast<double>(near.good)) &&
-                           largest < settings_.max_share * intensity
-                       ? 1
-                       : 0;
+      bright_[i] =
+          intensity > min_intensity * n &&
+                  background.exceeded_by(intensity, snr * static_cast<double>(near.good)) &&
+                  largest < settings_.max_share * intensity
+              ? 1
+              : 0;
     }
   }
 }
