@@ -149,7 +149,7 @@ std::unique_ptr<ScalarField> Decode::scalar(const MessageReader& reader,
   return nullptr;
 }
 
-Decode::Message Decode::open(std::span<const std::byte> wire, Context& context) const {
+Decode::Message Decode::parse(std::span<const std::byte> wire, Context& context) const {
   const Fields& names = params_.fields;
   Message message;
   message.reader = open_message(wire);
@@ -280,8 +280,7 @@ void Decode::warn_once(const std::string& line, Context& context) const {
 }
 
 Batch Decode::process(const Batch& input, Context& context) const {
-  const Array wire = input.array("wire");
-  const Message message = open(wire.raw(), context);
+  const Message message = parse(input.array("wire").raw(), context);
   note_images(message, context);
   // Everything that can fail the whole message is behind us once its memory is there.
   MutableArray image(context.pool(), message.image->dtype(), message.shape);

@@ -54,7 +54,7 @@ class Decode : public Transform {
  private:
   struct Message;
 
-  Message open(std::span<const std::byte> wire, Context& context) const;
+  Message parse(std::span<const std::byte> wire, Context& context) const;
   std::optional<Shape> original_shape(const MessageReader& reader) const;
   std::unique_ptr<ScalarField> scalar(const MessageReader& reader,
                                       const std::vector<std::string>& names, const char* what,

@@ -273,12 +273,12 @@ TEST_CASE("two hundred awkward graphs end with their books right") {
     CHECK(result.status.books.messages.received == static_cast<std::uint64_t>(messages * sources));
     CHECK(result.status.live_messages == 0);
     CHECK(result.status.max_live_messages <= graph.plan.window);
-    for (std::size_t i = 0; i < seen.size(); ++i) {
+    for (const auto& one : seen) {
       const auto sink = std::ranges::find_if(graph.plan.nodes, [&](const PlannedNode& node) {
         return node.type->kind == NodeKind::sink &&
-               static_cast<Collecting::Params*>(node.params.get())->seen == seen[i];
+               static_cast<Collecting::Params*>(node.params.get())->seen == one;
       });
-      if (sink->ordered) CHECK(std::ranges::is_sorted(seen[i]->numbers));
+      if (sink->ordered) CHECK(std::ranges::is_sorted(one->numbers));
     }
   }
 }

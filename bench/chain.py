@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Events per second of the chain from socket to CXI files, beside the same steps in Python, and the
+processor time that pnflow takes while little comes in.
+
+    .venv/bin/python bench/chain.py [--repeats 3]
+
+Both sides get the same recorded messages from `pnflow push` over TCP on this machine, and find peaks
+by the same rule: background and sigma from the neighbourhood, bright pixels left out of them in two
+rounds, connected components of the pixels above. The Python side is one process with pyzmq, h5py,
+scipy.ndimage and numpy, as one would write it without a framework; its disk writes are not synced.
+Prints rows for bench/RESULTS.md; medians of the repeats.
+"""
+
+import argparse
+import io
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+
+import h5py
+import hdf5plugin  # noqa: F401 - registers bitshuffle
+import numpy as np
+import psutil
+import scipy.ndimage
+import zmq
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PNFLOW = ROOT / "build" / "pnflow"
+DATA = ROOT / "test" / "data" / "lclstreamer"
+
+# Set of recorded messages, how often it is sent, and events in it.
+STREAMS = [("hdf5_epix10k2m_bslz4_u16", 120, 1), ("hdf5_bslz4_u16_panels", 300, 4),
+           ("hdf5_three_ranks", 400, 21)]
+
+
+def free_endpoint() -> str:
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.bind("tcp://127.0.0.1:*")
+        return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def push(endpoint: str, name: str, *arguments) -> subprocess.Popen:
+    return subprocess.Popen([PNFLOW, "push", "--connect", endpoint, "--files",
+                             str(DATA / name / "msg_*.bin"), *map(str, arguments)],
+                            stdout=subprocess.DEVNULL)
+
+
+def run(directory: str, endpoint: str, *settings) -> subprocess.Popen:
+    values = [f"socket.bind={endpoint}", f"cxi.directory={directory}/out",
+              "peaks.min_num_peak=0", *settings]
+    return subprocess.Popen([PNFLOW, "run", ROOT / "configs" / "demo.yaml", "--quiet", "--report",
+                             f"{directory}/report.json",
+                             *[word for value in values for word in ("--set", value)]],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+# ---------------------------------------------------------------- the alternative
+
+def lit_pixels(image: np.ndarray) -> np.ndarray:
+    """Pixels of spots, by the neighbourhood of 15x15 pixels; the rule of engine `threshold` without
+    what it asks of a spot's shape."""
+    image = image.astype(np.float32)
+    counts = np.ones(image.shape, np.float32)
+    for _ in range(3):
+        share = np.maximum(scipy.ndimage.uniform_filter(counts, 15), 1e-6)
+        mean = scipy.ndimage.uniform_filter(image * counts, 15) / share
+        squares = scipy.ndimage.uniform_filter(image * image * counts, 15) / share
+        sigma = np.maximum(np.sqrt(np.maximum(squares - mean * mean, 0)), 4)
+        counts = (image <= mean + 4 * sigma).astype(np.float32)
+    return image > mean + np.maximum(4 * sigma, 8)
+
+
+def python_pipeline(endpoint: str, directory: str) -> float:
+    """Takes messages up to the end marker; events per second from the first one on."""
+    written, start = 0, None
+    images, centres = [], []
+
+    def write():
+        with h5py.File(f"{directory}/{written:06}.cxi", "w") as file:
+            data = np.stack(images)
+            file.create_dataset("/entry_1/data_1/data", data=data, chunks=(1, *data.shape[1:]),
+                                compression="gzip", compression_opts=1, shuffle=True)
+            most = max(1, *map(len, centres))
+            for axis, name in enumerate(["peakYPosRaw", "peakXPosRaw"]):
+                table = np.zeros((len(centres), most), np.float32)
+                for row, found in zip(table, centres):
+                    row[:len(found)] = [centre[axis] for centre in found]
+                file[f"/entry_1/result_1/{name}"] = table
+            file["/entry_1/result_1/nPeaks"] = [len(found) for found in centres]
+
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.set_hwm(8)
+        socket.bind(endpoint)
+        while message := socket.recv():
+            start = start or time.monotonic()
+            with h5py.File(io.BytesIO(message)) as file:
+                batch = file["/data/data"][:]
+            for event in batch.reshape(len(batch), -1, *batch.shape[-2:]):
+                found = []
+                for number, panel in enumerate(event):
+                    lit = lit_pixels(panel)
+                    labels, count = scipy.ndimage.label(lit, np.ones((3, 3)))
+                    found += [(y + number * len(panel), x) for y, x in
+                              scipy.ndimage.center_of_mass(lit, labels, range(1, count + 1))]
+                images.append(event.reshape(-1, event.shape[-1]))
+                centres.append(found)
+                if len(images) == 100:
+                    write()
+                    written += len(images)
+                    images, centres = [], []
+    if images:
+        write()
+        written += len(images)
+    return written / (time.monotonic() - start)
+
+
+# ---------------------------------------------------------------- measurements
+
+def pnflow_rate(name: str, loops: int, events: int) -> float:
+    """Events per second of one run, start and end of the run included."""
+    endpoint = free_endpoint()
+    directory = tempfile.mkdtemp()
+    try:
+        sender = push(endpoint, name, "--loop", loops)
+        pipeline = run(directory, endpoint)
+        assert sender.wait() == 0 and pipeline.wait() == 0
+        report = json.loads(pathlib.Path(directory, "report.json").read_text())
+    finally:
+        shutil.rmtree(directory)
+    assert report["events"]["delivered"] == loops * events, report["events"]
+    return loops * events / report["wall_s"]
+
+
+def python_rate(name: str, loops: int) -> float:
+    endpoint = free_endpoint()
+    with tempfile.TemporaryDirectory() as directory:
+        sender = push(endpoint, name, "--loop", loops)
+        rate = python_pipeline(endpoint, directory)
+        assert sender.wait() == 0
+    return rate
+
+
+def share_of(process: subprocess.Popen) -> float:
+    """Its processor time per second, over ten seconds; then it is ended."""
+    watched = psutil.Process(process.pid)
+    time.sleep(2)
+    before, start = sum(watched.cpu_times()[:2]), time.monotonic()
+    time.sleep(10)
+    share = (sum(watched.cpu_times()[:2]) - before) / (time.monotonic() - start)
+    process.terminate()
+    process.wait()
+    return share
+
+
+def framework_share(rate: int) -> float:
+    """Messages from memory through limiters and nodes with next to nothing to do."""
+    settings = [f"source.rate={rate} Hz", "source.shape=[64,80]", "source.count=0",
+                "source.events_per_message=1", "infer.engine=none", "peaks.min_num_peak=0"]
+    return share_of(subprocess.Popen(
+        [PNFLOW, "run", ROOT / "configs" / "measure.yaml", "--quiet",
+         *[word for value in settings for word in ("--set", value)]], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL))
+
+
+def chain_share(rate: int, engine: str) -> float:
+    """The whole chain, `rate` messages a second of 1 to 3 events of 64x80 pixels; 0: none comes."""
+    endpoint = free_endpoint()
+    with tempfile.TemporaryDirectory() as directory:
+        pipeline = run(directory, endpoint, f"infer.engine={engine}")
+        sender = push(endpoint, "hdf5_three_ranks", "--loop", 0, "--rate", rate) if rate else None
+        share = share_of(pipeline)
+        if sender:
+            sender.kill()
+            sender.wait()
+    return share
+
+
+def processor_name() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    repeats = parser.parse_args().repeats
+    print(f"{processor_name()}, {os.cpu_count()} cores, medians of {repeats}\n")
+    print("| stream | pnflow, events/s | one Python process, events/s | ratio |\n|---|---|---|---|")
+    for name, loops, events in STREAMS:
+        ours = statistics.median(pnflow_rate(name, loops, events) for _ in range(repeats))
+        theirs = statistics.median(python_rate(name, max(1, loops // 10)) for _ in range(repeats))
+        print(f"| `{name}` | {ours:.1f} | {theirs:.1f} | {ours / theirs:.1f} |", flush=True)
+    print("\n| messages a second | graph | share of one core |\n|---|---|---|")
+    for rate, graph, measure in [(0, "demo.yaml", lambda: chain_share(0, "threshold")),
+                                 (100, "measure.yaml, nothing to do", lambda: framework_share(100)),
+                                 (100, "demo.yaml, engine none", lambda: chain_share(100, "none")),
+                                 (100, "demo.yaml", lambda: chain_share(100, "threshold"))]:
+        share = statistics.median(measure() for _ in range(repeats))
+        print(f"| {rate} | {graph} | {100 * share:.1f}% |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
