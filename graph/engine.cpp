@@ -163,13 +163,13 @@ class Engine::Impl {
   void close(NodeRuntime& runtime) {
     try {
       runtime.node().close();
-    } catch (const DataError& error) {
-      if (runtime.planned().on_error != OnError::stop) {
-        return runtime.log(LogLevel::error, error.what());
-      }
-      run_.control.fail(fmt::format("{}: {}", runtime.planned().name, error.what()));
     } catch (const std::exception& error) {
-      run_.control.fail(fmt::format("{}: {}", runtime.planned().name, error.what()));
+      const bool is_loss = dynamic_cast<const DataError*>(&error) != nullptr;
+      if (is_loss && runtime.planned().on_error != OnError::stop) {
+        runtime.log(LogLevel::error, error.what());
+      } else {
+        run_.control.fail(fmt::format("{}: {}", runtime.planned().name, error.what()));
+      }
     }
   }
 

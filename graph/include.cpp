@@ -18,18 +18,6 @@ namespace {
 
 constexpr std::string_view include_key = "include";
 
-// What `map` lacks of `other`.
-void merge(Value& map, const Value& other) {
-  for (const auto& entry : other.entries) {
-    const auto own = std::ranges::find(map.entries, entry.key, &Value::Entry::key);
-    if (own == map.entries.end()) {
-      map.entries.push_back(entry);
-    } else if (own->value.is_map() && entry.value.is_map()) {
-      merge(own->value, entry.value);
-    }
-  }
-}
-
 class Includer {
  public:
   explicit Includer(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
@@ -38,6 +26,9 @@ class Includer {
     const auto* found = graph.find_entry(include_key);
     if (found == nullptr) return;
     const Value names = found->value;
+    for (const auto& entry : graph.entries) {
+      if (entry.key == include_key) check_first(graph, entry);
+    }
     std::erase_if(graph.entries, [](const auto& entry) { return entry.key == include_key; });
     open_.push_back(fs::absolute(file).lexically_normal());
     if (names.is_list()) {
@@ -75,6 +66,29 @@ class Includer {
     }
     take_in(included, file);
     merge(graph, included);
+  }
+
+  // Puts what `map` lacks of `other` into it. Afterwards nobody could tell a key that `other` has
+  // twice from one that both have.
+  void merge(Value& map, const Value& other) {
+    for (const auto& entry : other.entries) {
+      if (!check_first(other, entry)) continue;
+      const auto own = std::ranges::find(map.entries, entry.key, &Value::Entry::key);
+      if (own == map.entries.end()) {
+        map.entries.push_back(entry);
+      } else if (own->value.is_map() && entry.value.is_map()) {
+        merge(own->value, entry.value);
+      }
+    }
+  }
+
+  // Whether the entry is the first of its key; a fault if not.
+  bool check_first(const Value& map, const Value::Entry& entry) {
+    const Mark first = map.find_entry(entry.key)->key_mark;
+    if (first == entry.key_mark) return true;
+    diagnostics_.error(entry.key_mark, fmt::format("key '{}' is repeated", entry.key),
+                       fmt::format("it is already at {}:{}", first.line, first.column));
+    return false;
   }
 
   Diagnostics& diagnostics_;

@@ -12,8 +12,8 @@ namespace pnflow {
 // Names are relative to the file that they stand in, `file` for the graph itself. Maps are merged
 // key by key, however deep; for anything else the file that includes goes before what it includes,
 // and a later file of a list before an earlier one. Included files may include others.
-// Faults: a file that cannot be read, or that includes itself; those of an included file stand
-// where they are in that file.
+// Faults: a file that cannot be read, that includes itself, or that has a key twice; those of an
+// included file stand where they are in that file.
 PNFLOW_API void take_in_includes(Value& graph, const std::string& file, Diagnostics& diagnostics);
 
 }  // namespace pnflow
