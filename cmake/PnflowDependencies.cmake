@@ -22,6 +22,10 @@ find_package(zstd REQUIRED CONFIG)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
+pkg_check_modules(libcbor REQUIRED IMPORTED_TARGET libcbor)
+pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+pkg_check_modules(libpng REQUIRED IMPORTED_TARGET libpng)
 
 # Debian's yaml-cpp exports its target without a namespace.
 if(NOT TARGET yaml-cpp::yaml-cpp)

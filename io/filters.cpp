@@ -94,6 +94,25 @@ bool can_decode(const Filter& filter) {
   }
 }
 
+std::string describe(const Filter& filter) {
+  switch (filter.id) {
+    case filter_id::deflate:
+      return filter.values.empty() ? "gzip" : fmt::format("gzip ({})", filter.values[0]);
+    case filter_id::shuffle: return "shuffle";
+    case filter_id::fletcher32: return "checksum (Fletcher 32)";
+    case filter_id::bitshuffle:
+      switch (compressor_of(filter)) {
+        case BitshuffleCompressor::none: return "bitshuffle";
+        case BitshuffleCompressor::lz4: return "bitshuffle (LZ4)";
+        case BitshuffleCompressor::zstd: return "bitshuffle (Zstd)";
+      }
+      break;
+    case filter_id::zfp: return "ZFP";
+    default: break;
+  }
+  return fmt::format("filter {} ({})", filter.id, filter.name);
+}
+
 void decode_chunk(std::span<const Filter> pipeline, unsigned filter_mask, DType dtype,
                   std::span<const std::byte> stored, std::span<std::byte> out) {
   // The filters that were applied, and the size of what went into each, as far as the chunk's own

@@ -27,6 +27,9 @@ inline constexpr int zfp = 32013;
 // Whether decode_chunk undoes that filter.
 bool can_decode(const Filter& filter);
 
+// For people: "gzip (6)", "shuffle", "bitshuffle (LZ4)", "filter 307 (bzip2)".
+std::string describe(const Filter& filter);
+
 // Undoes a pipeline without HDF5 (and so without its lock). `pipeline` in the order in which the
 // writer applied it; bit i of `filter_mask` says that filter i was left out for this chunk. `out`
 // has exactly the chunk's size, and is undefined after an error. Thread-safe; keeps up to two

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "io/hdf5_dataset.h"
 #include "io/hdf5_image.h"
@@ -24,7 +25,11 @@ class Hdf5Message {
   // Throws what read_layout() throws.
   std::optional<Hdf5Dataset> find(std::span<const std::string> paths) const;
 
+  // All datasets that hard links lead to, sorted. Throws DataError("damaged metadata").
+  std::vector<std::string> paths() const;
+
  private:
+  void add_paths(const std::string& group, int depth, std::vector<std::string>& paths) const;
   bool has_link(const std::string& path) const;
 
   std::shared_ptr<const Hdf5Image> image_;

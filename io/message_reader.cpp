@@ -4,39 +4,12 @@
 
 #include <algorithm>
 #include <string_view>
-#include <utility>
 
 #include "graph/error.h"
-#include "io/hdf5_message.h"
+#include "io/hdf5_reader.h"
 
 namespace pnflow {
 namespace {
-
-class Hdf5Field final : public MessageField {
- public:
-  explicit Hdf5Field(Hdf5Dataset dataset) : dataset_(std::move(dataset)) {}
-  const std::string& name() const override { return dataset_.info().path; }
-  DType dtype() const override { return dataset_.info().dtype; }
-  const Shape& shape() const override { return dataset_.info().shape; }
-  void read(std::size_t index, std::span<std::byte> out) const override {
-    dataset_.read_event(index, out);
-  }
-
- private:
-  Hdf5Dataset dataset_;
-};
-
-class Hdf5Reader final : public MessageReader {
- public:
-  explicit Hdf5Reader(std::span<const std::byte> bytes) : message_(bytes) {}
-  std::unique_ptr<MessageField> find(std::span<const std::string> names) const override {
-    auto dataset = message_.find(names);
-    return dataset ? std::make_unique<Hdf5Field>(std::move(*dataset)) : nullptr;
-  }
-
- private:
-  Hdf5Message message_;
-};
 
 bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
   return bytes.size() >= magic.size() &&
@@ -61,7 +34,11 @@ std::string first_bytes_of(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-std::unique_ptr<MessageReader> open_message(std::span<const std::byte> bytes) {
+std::string MessageField::text(std::size_t) const {
+  throw DataError("wrong dtype", fmt::format("{} is {}, not text", name(), name_of(dtype())));
+}
+
+std::unique_ptr<MessageReader> open_message(std::span<const std::byte> bytes, const OpenOptions&) {
   if (looks_like_hdf5(bytes)) return std::make_unique<Hdf5Reader>(bytes);
   const auto unsupported = [](std::string_view what) {
     throw DataError("unsupported format", fmt::format("{}; HDF5 is read", what));

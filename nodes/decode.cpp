@@ -32,6 +32,12 @@ bool is_pixel(DType dtype) {
          dtype == DType::f64;
 }
 
+using Names = std::vector<std::string>;
+
+const Names& either(const Names& configured, const Names& usual) {
+  return configured.empty() ? usual : configured;
+}
+
 // The pixels of one event; `out` holds all of its images.
 void read_event(const MessageField& field, const ImageLayout& layout, std::size_t event,
                 std::span<std::byte> out) {
@@ -62,10 +68,6 @@ void describe_fields(Spec<Decode::Fields>& s) {
   s.param("encoder", &Decode::Fields::encoder).help("camera length encoder");
   s.param("original_shape", &Decode::Fields::original_shape)
       .help("[B, C, H, W] before padding and merging of panels");
-  s.check("image", [](const Decode::Fields& f) -> std::optional<std::string> {
-    if (!f.image.empty()) return {};
-    return "'image' must have a name";
-  });
 }
 
 }  // namespace
@@ -118,14 +120,15 @@ void Decode::describe(Spec<Params>& s) {
 Decode::Decode(Params params) : params_(std::move(params)) {}
 
 std::optional<Shape> Decode::original_shape(const MessageReader& reader) const {
-  const auto field = reader.find(params_.fields.original_shape);
+  const Names& names = either(params_.fields.original_shape, reader.usual_names().original_shape);
+  const auto field = reader.find(names);
   if (!field) return {};
   const std::size_t numbers = field->shape().size() == 1 ? field->shape()[0] : 0;
   if (numbers != 3 && numbers != 4) {
     throw DataError("wrong shape", fmt::format("{} is {}, not 3 or 4 numbers", field->name(),
                                                to_string(field->shape())));
   }
-  const ScalarField values(reader.find(params_.fields.original_shape), numbers);
+  const ScalarField values(reader.find(names), numbers);
   Shape shape;
   for (std::size_t i = 0; i < numbers; ++i) {
     const double extent = values.number(i);
@@ -144,6 +147,7 @@ std::unique_ptr<ScalarField> Decode::scalar(const MessageReader& reader,
   if (auto field = reader.find(names)) {
     return std::make_unique<ScalarField>(std::move(field), events);
   }
+  if (what == nullptr) return nullptr;
   warn_once(fmt::format("a message has no {} (looked for {})", what, fmt::join(names, ", ")),
             context);
   return nullptr;
@@ -154,10 +158,12 @@ Decode::Message Decode::parse(std::span<const std::byte> wire, Context& context)
   Message message;
   message.reader = open_message(wire);
   const MessageReader& reader = *message.reader;
-  message.image = reader.find(names.image);
+  const FieldNames& usual = reader.usual_names();
+  const Names& image_names = either(names.image, usual.image);
+  message.image = reader.find(image_names);
   if (!message.image) {
-    throw DataError("missing image", fmt::format("none of {} is an array of the message",
-                                                 fmt::join(names.image, ", ")));
+    throw DataError("missing image", fmt::format("none of {} is an array of the {} message",
+                                                 fmt::join(image_names, ", "), reader.format()));
   }
   const MessageField& image = *message.image;
   if (!is_pixel(image.dtype())) {
@@ -183,11 +189,15 @@ Decode::Message Decode::parse(std::span<const std::byte> wire, Context& context)
                     fmt::format("{} {} is more than 'max_decoded', {}", to_string(message.shape),
                                 name_of(image.dtype()), to_string(params_.max_decoded)));
   }
-  message.timestamp = scalar(reader, names.timestamp, "time stamp", layout.events, context);
+  message.timestamp = scalar(reader, either(names.timestamp, usual.timestamp), "time stamp",
+                             layout.events, context);
   if (message.timestamp) message.timestamp->require_timestamps();
-  message.photon_energy =
-      scalar(reader, names.photon_energy, "photon energy", layout.events, context);
-  message.wavelength = scalar(reader, names.wavelength, "wavelength", layout.events, context);
+  const bool energy_named = !names.photon_energy.empty();
+  message.photon_energy = scalar(reader, either(names.photon_energy, usual.photon_energy),
+                                 energy_named ? "photon energy" : nullptr, layout.events, context);
+  const bool wavelength_wanted = !message.photon_energy || !names.wavelength.empty();
+  message.wavelength = scalar(reader, either(names.wavelength, usual.wavelength),
+                              wavelength_wanted ? "wavelength" : nullptr, layout.events, context);
   message.encoder = scalar(reader, names.encoder, "encoder", layout.events, context);
   return message;
 }

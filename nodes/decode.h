@@ -20,14 +20,10 @@ namespace pnflow {
 // Turns a message as it came from the socket (field `wire`) into events.
 class Decode : public Transform {
  public:
-  // Where a field is in the message: the first of the names that it has.
+  // Where a field is in the message: the first of the names that it has; without any, those that
+  // its format uses.
   struct Fields {
-    std::vector<std::string> image{"/data/data", "/data"};
-    std::vector<std::string> timestamp{"/data/timestamp", "/timestamp"};
-    std::vector<std::string> wavelength{"/data/wavelength", "/wavelength"};
-    std::vector<std::string> photon_energy;
-    std::vector<std::string> encoder;
-    std::vector<std::string> original_shape{"/data/original_shape"};
+    std::vector<std::string> image, timestamp, wavelength, photon_energy, encoder, original_shape;
   };
   struct Params {
     Fields fields;
@@ -56,6 +52,7 @@ class Decode : public Transform {
 
   Message parse(std::span<const std::byte> wire, Context& context) const;
   std::optional<Shape> original_shape(const MessageReader& reader) const;
+  // `what` names a field that is missed when it is not there; nullptr: it is not.
   std::unique_ptr<ScalarField> scalar(const MessageReader& reader,
                                       const std::vector<std::string>& names, const char* what,
                                       std::size_t events, Context& context) const;

@@ -19,10 +19,11 @@ done
 
 packages=(
   build-essential ninja-build ccache mold pkg-config python3 python3-venv
-  clang-format-14 clang-tidy-16
+  clang-format-14 clang-tidy-16 clang-16 libclang-rt-16-dev
   libtbb-dev libzmq3-dev cppzmq-dev libhdf5-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   libcli11-dev nlohmann-json3-dev
-  libzfp-dev liblz4-dev libzstd-dev libzip-dev libdeflate-dev zlib1g-dev
+  libzfp-dev liblz4-dev libzstd-dev libzip-dev libdeflate-dev zlib1g-dev libcbor-dev
+  libarchive-dev libpng-dev
   doctest-dev libbenchmark-dev
 )
 bitshuffle_version=0.5.2
