@@ -37,10 +37,10 @@ void SourceRunner::run() {
   auto& source = static_cast<Source&>(runtime_.node());
   while (!aborting()) {
     auto slot = window_->acquire([this] { return aborting(); });
-    if (!slot) return;
+    if (!slot) break;
     const auto asked = Clock::now();
     auto batch = source.next(*this);
-    if (!batch) return;
+    if (!batch) break;
     const std::size_t events = batch->events();
     slot->occupy();
     const Message message = message_of(std::move(*batch), std::move(slot));
@@ -49,6 +49,7 @@ void SourceRunner::run() {
       throw std::logic_error(fmt::format("message {} found the graph closed", sequence_ - 1));
     }
   }
+  if (aborting()) source.abandon(*this);
 }
 
 Message SourceRunner::message_of(Batch batch, std::shared_ptr<Window::Slot> slot) {

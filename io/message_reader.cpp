@@ -7,6 +7,7 @@
 
 #include "graph/error.h"
 #include "io/hdf5_reader.h"
+#include "io/simplon_reader.h"
 
 namespace pnflow {
 namespace {
@@ -15,12 +16,6 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
   return bytes.size() >= magic.size() &&
          std::equal(magic.begin(), magic.end(), bytes.begin(),
                     [](char c, std::byte b) { return static_cast<std::byte>(c) == b; });
-}
-
-// Simplon as LCLStreamer writes it: `c` (control) or `m` (image), then a CBOR map (major type 5).
-bool looks_like_simplon(std::span<const std::byte> bytes) {
-  return bytes.size() >= 2 && (starts_with(bytes, "c") || starts_with(bytes, "m")) &&
-         std::to_integer<unsigned>(bytes[1]) >> 5U == 5;
 }
 
 std::string first_bytes_of(std::span<const std::byte> bytes) {
@@ -38,14 +33,15 @@ std::string MessageField::text(std::size_t) const {
   throw DataError("wrong dtype", fmt::format("{} is {}, not text", name(), name_of(dtype())));
 }
 
-std::unique_ptr<MessageReader> open_message(std::span<const std::byte> bytes, const OpenOptions&) {
+std::unique_ptr<MessageReader> open_message(std::span<const std::byte> bytes,
+                                            const OpenOptions& options) {
   if (looks_like_hdf5(bytes)) return std::make_unique<Hdf5Reader>(bytes);
+  if (SimplonMessage::recognises(bytes)) return std::make_unique<SimplonReader>(bytes, options);
   const auto unsupported = [](std::string_view what) {
-    throw DataError("unsupported format", fmt::format("{}; HDF5 is read", what));
+    throw DataError("unsupported format", fmt::format("{}; HDF5 and Simplon are read", what));
   };
   if (starts_with(bytes, "PK\x03\x04")) unsupported("a NumPy archive (npz)");
   if (starts_with(bytes, "YAPN")) unsupported("NPAY (FastBinarySerializer)");
-  if (looks_like_simplon(bytes)) unsupported("Simplon 1.8");
   throw DataError("unknown format", first_bytes_of(bytes));
 }
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <cstddef>
+#include <deque>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,19 +12,14 @@
 #include "graph/node.h"
 #include "graph/spec.h"
 #include "graph/units.h"
-#include "nodes/image_layout.h"
-#include "nodes/scalar_field.h"
+#include "nodes/event_message.h"
 
 namespace pnflow {
 
 // Turns a message as it came from the socket (field `wire`) into events.
 class Decode : public Transform {
  public:
-  // Where a field is in the message: the first of the names that it has; without any, those that
-  // its format uses.
-  struct Fields {
-    std::vector<std::string> image, timestamp, wavelength, photon_energy, encoder, original_shape;
-  };
+  using Fields = EventMessage::Fields;
   struct Params {
     Fields fields;
     ProducerPadding padding = ProducerPadding::none;
@@ -38,36 +33,43 @@ class Decode : public Transform {
 
   // Adds `image` (B,H,W) or (B,C,H,W) in the dtype of the message, in the memory that the nodes
   // behind want; `timestamp` (B) uint64 packed; `wavelength` (B) float64 angstrom and
-  // `photon_energy` (B) float64 eV, NaN where unknown; `encoder` (B) float64. A field that the
+  // `photon_energy` (B) float64 eV, NaN where unknown; `encoder` (B) float64; `id` (B) int64;
+  // `label` of the image's shape; message field `mask` uint8 of one event's shape. A field that the
   // message does not have is left out. Attribute `normalized` when the parameter is set.
   //
+  // With the attributes "first_event" and "event_count" (int64), and "file", `wire` is a file, and
+  // only these events of it are decoded.
+  //
   // A chunk of pixels or a time stamp that is damaged fails its event, whose pixels are 0.
-  // Throws DataError for what costs the whole message: "unknown format", "unsupported format",
-  // "truncated", "damaged metadata", "missing image", "no events", "wrong shape", "wrong dtype",
-  // "no original shape", "implausible size", "unknown filter N".
+  // Throws DataError for what costs the whole message: what EventMessage throws, and "implausible
+  // size" for more pixels than `max_decoded`.
   Batch process(const Batch& batch, Context& context) const;
 
  private:
-  struct Message;
+  struct Part;
+  static constexpr std::size_t kept_files = 4;
 
-  Message parse(std::span<const std::byte> wire, Context& context) const;
-  std::optional<Shape> original_shape(const MessageReader& reader) const;
-  // `what` names a field that is missed when it is not there; nullptr: it is not.
-  std::unique_ptr<ScalarField> scalar(const MessageReader& reader,
-                                      const std::vector<std::string>& names, const char* what,
-                                      std::size_t events, Context& context) const;
-  Array read_timestamps(const ScalarField& field, Context& context) const;
-  std::vector<double> read_numbers(const ScalarField& field, const char* missing,
+  static Part part_of(const Batch& batch, std::size_t events);
+  static std::string place(const Part& part, std::size_t event, std::string_view detail);
+  std::shared_ptr<const EventMessage> open(const Batch& batch) const;
+  Array read_timestamps(const ScalarField& field, const Part& part, Context& context) const;
+  std::vector<double> read_numbers(const ScalarField& field, const Part& part, const char* missing,
                                    Context& context) const;
-  Array read_images(const Message& message, MutableArray image, Context& context) const;
-  void add_energy(const Message& message, Batch& batch, Context& context) const;
-  void note_images(const Message& message, Context& context) const;
+  void add_energy(const EventMessage& message, const Part& part, Batch& batch,
+                  Context& context) const;
+  Array read_ids(const ScalarField& field, const Part& part, Context& context) const;
+  Array read_images(const EventMessage& message, const Part& part, MutableArray image,
+                    Context& context) const;
+  Array read_labels(const EventMessage& message, const Part& part, Context& context) const;
+  void note_images(const EventMessage& message, Context& context) const;
   void warn_once(const std::string& line, Context& context) const;
 
   Params params_;
-  mutable std::mutex mutex_;  // guards what has been logged
+  EventMessage::Request request_;
+  mutable std::mutex mutex_;  // guards what has been logged, and the files that are open
   mutable std::set<std::string, std::less<>> warned_;
   mutable std::string last_images_;
+  mutable std::deque<std::shared_ptr<const EventMessage>> files_;  // the latest last
 };
 
 }  // namespace pnflow

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "io/message_reader.h"
 
@@ -15,14 +16,16 @@ class ScalarField {
   ScalarField(std::unique_ptr<MessageField> field, std::size_t events);
 
   const std::string& name() const { return field_->name(); }
-  // Throws DataError("wrong dtype") unless the numbers can be time stamps: 64-bit integers, packed,
-  // or float64, packed or plain seconds.
+  // Throws DataError("wrong dtype") unless the entries can be time stamps: 64-bit integers, packed;
+  // float64, packed or plain seconds; or text, "seconds.nanoseconds".
   void require_timestamps() const;
-  // The time stamp of an event, packed; 0 when it is unknown.
+  // The time stamp of an event, packed; 0 when it is unknown, or text of another form.
   // Throws DataError ("damaged chunk", "truncated").
   std::uint64_t timestamp(std::size_t event) const;
-  // The number of an event, whatever its type. Throws as timestamp() does.
+  // The number of an event, whatever its type; NaN for text that is none. Throws as above.
   double number(std::size_t event) const;
+  // The same where it is a whole number of 64 bits. Throws as above.
+  std::optional<std::int64_t> integer(std::size_t event) const;
 
  private:
   std::unique_ptr<MessageField> field_;

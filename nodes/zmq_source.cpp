@@ -39,6 +39,10 @@ std::optional<std::string> wrong_endpoint(const std::vector<std::string>& endpoi
   return {};
 }
 
+std::int64_t unix_nanoseconds(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
 std::string mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1024.0 * 1024.0)); }
 
 }  // namespace
@@ -46,6 +50,11 @@ std::string mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / (
 void ZmqSource::describe(Spec<Params>& spec) {
   spec.summary("Receives messages through a ZeroMQ PULL socket.");
   spec.adds("wire").dtypes({DType::u8}).rank(1).help("the message's bytes, as they came");
+  spec.adds("series_start")
+      .dtypes({DType::u8})
+      .rank(1)
+      .optional()
+      .help("bytes of the start message of the Simplon series that an image belongs to");
   spec.param("bind", &Params::bind)
       .help("endpoints to listen on, for producers that connect: tcp://*:5555; port 0: a free one");
   spec.param("connect", &Params::connect)
@@ -67,6 +76,16 @@ void ZmqSource::describe(Spec<Params>& spec) {
   spec.param("start_timeout", &Params::start_timeout)
       .at_least(milliseconds(1))
       .help("time to wait for the first message; none: for ever");
+  spec.param("park", &Params::park)
+      .range(0, 1'000'000)
+      .unit("messages")
+      .help(
+          "images of a Simplon series that may wait, outside the window, for its start message; "
+          "the oldest of more goes on without; 0: none waits");
+  spec.param("after_stop", &Params::after_stop)
+      .at_least(milliseconds(1))
+      .help(
+          "after a Simplon series' stop message: silence that ends the run; none: idle_timeout's");
   spec.param("io_threads", &Params::io_threads)
       .range(1, 64)
       .help("threads that ZeroMQ reads its connections with; one serves about 1 GB/s");
@@ -92,31 +111,49 @@ void ZmqSource::open(OpenContext& context) {
 }
 
 std::optional<Batch> ZmqSource::next(SourceContext& context) {
-  if (ended_ || context.aborting()) return {};
+  if (context.aborting()) return {};
+  if (auto parked = series_.next_free()) return parked;
+  if (!ended_) {
+    if (auto batch = receive(context)) return batch;
+    if (context.aborting()) return {};
+    ended_ = true;
+    series_.release();
+  }
+  return series_.next_free();
+}
+
+void ZmqSource::abandon(SourceContext& context) {
+  series_.release();
+  while (series_.next_free()) context.unreadable("aborted", "parked for its start message");
+}
+
+std::optional<Batch> ZmqSource::receive(SourceContext& context) {
   const Duration slice = params_.expected_events > 0 ? poll_slice_expecting : poll_slice;
   zmq::message_t message;
   // Time spent here is time spent waiting for a producer: while the graph holds the source back,
   // it is not in here.
   auto waiting_since = Clock::now();
   while (!context.stopping()) {
-    if (complete(context)) {
-      ended_ = true;
-      return {};
-    }
+    if (complete(context)) return {};
     follow_peers(context);
-    const auto& limit = started_ ? params_.idle_timeout : params_.start_timeout;
+    const auto limit = silence_limit();
     const auto deadline = limit ? waiting_since + *limit : Clock::time_point::max();
     const auto wait = std::clamp<Duration>(deadline - Clock::now(), Duration{0}, slice);
     if (!socket_->wait(wait) || !socket_->receive(message)) {
       if (Clock::now() < deadline) continue;
       report_timeout(context);
-      ended_ = true;
       return {};
     }
     if (auto batch = accept(std::move(message), context)) return batch;
     waiting_since = Clock::now();
   }
   return drain(context);
+}
+
+std::optional<Duration> ZmqSource::silence_limit() const {
+  if (!started_) return params_.start_timeout;
+  if (!series_.stopped() || !params_.after_stop) return params_.idle_timeout;
+  return std::min(*params_.after_stop, params_.idle_timeout.value_or(*params_.after_stop));
 }
 
 std::optional<Batch> ZmqSource::accept(zmq::message_t message, SourceContext& context) {
@@ -151,7 +188,19 @@ std::optional<Batch> ZmqSource::accept(zmq::message_t message, SourceContext& co
   std::shared_ptr<const std::byte> data(owner, static_cast<const std::byte*>(owner->data()));
   Batch batch;
   batch.set_message_field("wire", Array(DType::u8, {owner->size()}, std::move(data)));
-  return batch;
+  batch.set_attribute("arrival", unix_nanoseconds(std::chrono::system_clock::now()));
+  switch (series_.take(batch)) {
+    case SimplonSeries::Verdict::hand_on: return batch;
+    case SimplonSeries::Verdict::control: context.control_message(); break;
+    case SimplonSeries::Verdict::parked:
+      if (!std::exchange(park_logged_, true)) {
+        context.log(LogLevel::info,
+                    fmt::format("images come before their series' start message; up to {} wait",
+                                params_.park));
+      }
+      break;
+  }
+  return series_.next_free();
 }
 
 bool ZmqSource::complete(SourceContext& context) {
@@ -175,7 +224,8 @@ bool ZmqSource::complete(SourceContext& context) {
 void ZmqSource::report_timeout(SourceContext& context) const {
   if (started_) {
     context.log(LogLevel::info,
-                fmt::format("no message for {}, ending", to_string(*params_.idle_timeout)));
+                fmt::format("no message for {}{}, ending", to_string(*silence_limit()),
+                            series_.stopped() ? " after a series' stop message" : ""));
   } else {
     context.log(LogLevel::warn, fmt::format("no message within {} of the start, ending",
                                             to_string(*params_.start_timeout)));
@@ -244,7 +294,6 @@ std::optional<Batch> ZmqSource::drain(SourceContext& context) {
     ++drained_;
     if (auto batch = accept(std::move(message), context)) return batch;
   }
-  ended_ = true;
   return {};
 }
 

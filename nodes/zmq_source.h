@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,13 +11,17 @@
 
 #include "graph/node.h"
 #include "graph/spec.h"
+#include "io/simplon_series.h"
 #include "io/zmq_pull.h"
 
 namespace pnflow {
 
 // Receives messages through a ZeroMQ PULL socket and hands each on as it came, without a copy:
-// message field "wire", uint8, {bytes}. A message has one part; an empty one is an end marker.
-// The socket is opened and closed on the main thread and used on the source's own in between.
+// message field "wire", uint8, {bytes}, with attribute "arrival" (int64), nanoseconds of Unix time.
+// A message has one part; an empty one is an end marker. Start and stop messages of a Simplon
+// series stay here; its images have the start as message field "series_start"
+// (io/simplon_series.h). The socket is opened and closed on the main thread and used on the
+// source's own in between.
 class ZmqSource : public Source {
  public:
   struct Params {
@@ -28,23 +33,29 @@ class ZmqSource : public Source {
     std::uint64_t expected_events = 0;  // 0: not known
     std::optional<Duration> idle_timeout{};
     std::optional<Duration> start_timeout{};
+    std::size_t park = 64;
+    std::optional<Duration> after_stop{std::chrono::seconds(5)};
     int io_threads = 1;
   };
   static void describe(Spec<Params>& spec);
 
-  explicit ZmqSource(Params params) : params_(std::move(params)) {}
+  explicit ZmqSource(Params params) : params_(std::move(params)), series_(params_.park) {}
   // Throws RunError when an endpoint cannot be bound or connected to.
   void open(OpenContext& context) override;
   std::optional<Batch> next(SourceContext& context) override;
+  void abandon(SourceContext& context) override;
   void close() override { socket_.reset(); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  // What is to be handed on of a message that was received; nothing when it is booked here.
+  std::optional<Batch> receive(SourceContext& context);
+  // What is to be handed on once a message was received; nothing when it is booked here, or parked.
   std::optional<Batch> accept(zmq::message_t message, SourceContext& context);
   // Whether the run has what it was to wait for; says so in the log.
   bool complete(SourceContext& context);
+  // The silence that ends the run now.
+  std::optional<Duration> silence_limit() const;
   void report_timeout(SourceContext& context) const;
   void log_memory(std::size_t bytes, SourceContext& context);
   void follow_peers(SourceContext& context);
@@ -53,11 +64,13 @@ class ZmqSource : public Source {
 
   Params params_;
   int window_ = 1;
+  SimplonSeries series_;
   std::optional<ZmqPull> socket_;
   Clock::time_point peers_seen_;  // when the socket's peers were last asked for
   int end_markers_ = 0;
   bool started_ = false;  // the first message is here
   bool refusal_logged_ = false;
+  bool park_logged_ = false;
   bool ended_ = false;
   // Of the drain.
   std::optional<Clock::time_point> drain_began_;

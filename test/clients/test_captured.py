@@ -16,10 +16,15 @@ from support import DATA, Run, expected, messages
 
 pytestmark = pytest.mark.sanitizer
 
-SETS = sorted(path.name for path in (DATA / "lclstreamer").glob("hdf5_*"))
-PADDED = {
+SETS = sorted(path.parent.name for path in (DATA / "lclstreamer").glob("*/msg_0000.bin"))
+DECODE = {
     "hdf5_peaknet_center_f32": {"padding": "center", "shape": [85, 93]},
     "hdf5_peaknet_original_shape": {"padding": "center"},
+    "npz_deflate_merged_u16": {"padding": "bottom-right"},
+    "npz_normalized_f32": {"padding": "center", "normalized": True},
+    "npz_stored_center_f32": {"padding": "center"},
+    "npz_timestamp_f64_packed": {"padding": "center"},
+    "npz_timestamp_string": {"padding": "center"},
 }
 
 

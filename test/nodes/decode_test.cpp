@@ -12,9 +12,11 @@
 #include "io/hdf5_image.h"
 #include "io/hdf5_layout.h"
 #include "io/hdf5_message_writer.h"
+#include "io/simplon_series.h"
 #include "test/nodes/fake_run.h"
 #include "test/support/messages.h"
 #include "test/support/npz.h"
+#include "test/support/simplon.h"
 
 using namespace pnflow;
 
@@ -30,22 +32,14 @@ class CountingServices : public test::FakeServices {
   std::map<std::string, std::uint64_t> counts;
 };
 
-Batch wire_batch(const Bytes& bytes) {
-  Batch batch;
-  batch.set_message_field(
-      "wire", array_of(*heap_pool(),
-                       std::vector<std::uint8_t>(
-                           reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                           reinterpret_cast<const std::uint8_t*>(bytes.data()) + bytes.size())));
-  return batch;
-}
-
 // One message through one decoder, and what became of it.
 struct Decoded {
-  explicit Decoded(const Bytes& bytes, Decode::Params params = {}) {
+  explicit Decoded(const Batch& message, Decode::Params params = {}) {
     const Decode decode(std::move(params));
-    batch = decode.process(wire_batch(bytes), context);
+    batch = decode.process(message, context);
   }
+  explicit Decoded(const Bytes& bytes, Decode::Params params = {})
+      : Decoded(test::wire_batch(bytes), std::move(params)) {}
   std::vector<std::string> fates() const {
     std::vector<std::string> fates;
     for (const EventState& state : *context.states()) {
@@ -135,12 +129,28 @@ std::vector<CapturedSet> captured_sets() {
   original.params.padding = ProducerPadding::center;
   sets.push_back(center);
   sets.push_back(original);
+  for (const char* name :
+       {"simplon_f64_odd", "simplon_f64_panels", "simplon_batch3", "simplon_two_ranks"}) {
+    sets.push_back({name, {}});
+  }
   return sets;
 }
 
 }  // namespace
 
-TEST_CASE("every captured HDF5 message decodes to what LCLStreamer put in") {
+// The messages of a set as a source hands them on: Simplon images with their start message.
+std::vector<Batch> raw_messages(const std::string& set) {
+  SimplonSeries series(64);
+  std::vector<Batch> messages;
+  for (const std::string& path : test::captured_messages(set)) {
+    Batch message = test::wire_batch(test::read_bytes(path));
+    if (series.take(message) == SimplonSeries::Verdict::hand_on) messages.push_back(message);
+    while (auto free = series.next_free()) messages.push_back(*free);
+  }
+  return messages;
+}
+
+TEST_CASE("every captured message decodes to what LCLStreamer put in") {
   for (const CapturedSet& set : captured_sets()) {
     CAPTURE(set.name);
     const auto expected =
@@ -150,10 +160,11 @@ TEST_CASE("every captured HDF5 message decodes to what LCLStreamer put in") {
     const auto timestamps = expected.at("timestamp_u64").as<std::uint64_t>();
     const std::size_t event_bytes = images.bytes.size() / images.shape[0];
     std::size_t first = 0;
-    for (const std::string& path : test::captured_messages(set.name)) {
-      const Decoded decoded(test::read_bytes(path), set.params);
+    for (const Batch& message : raw_messages(set.name)) {
+      const Decoded decoded(message, set.params);
       const Batch& batch = decoded.batch;
       CHECK_FALSE(batch.has("wire"));
+      CHECK_FALSE(batch.has("series_start"));
       CHECK(decoded.context.alive_count() == batch.events());
       const Array& image = batch.array("image");
       Shape shape = images.shape;
@@ -194,7 +205,8 @@ TEST_CASE("a missing wavelength is counted, and a field that never was is said o
   CountingServices services;
   for (const std::string& file : files) {
     Context context(services, "socket", 0, nullptr);
-    CHECK_FALSE(decode.process(wire_batch(test::read_bytes(file)), context).has("photon_energy"));
+    CHECK_FALSE(
+        decode.process(test::wire_batch(test::read_bytes(file)), context).has("photon_energy"));
   }
   std::size_t said = 0;
   for (const auto& line : services.lines()) {
@@ -253,8 +265,8 @@ TEST_CASE("what is no message that can be read is refused by name") {
   };
   CHECK(refusal(text("PK\x03\x04 and so on")) == "unsupported format");
   CHECK(refusal(text("YAPN\x01")) == "unsupported format");
-  CHECK(refusal(text("m\xa7")) == "unsupported format");
-  CHECK(refusal(text("c\xb9")) == "unsupported format");
+  CHECK(refusal(text("m\xa7")) == "truncated");
+  CHECK(refusal(text("c\xb9")) == "truncated");
   CHECK(refusal(text("message")) == "unknown format");
   CHECK(refusal(text("x")) == "unknown format");
   Bytes bytes = Sample().bytes();
@@ -357,7 +369,7 @@ TEST_CASE("a change of shape in mid-run is decoded and said") {
   CountingServices services;
   const auto send = [&](const Bytes& bytes) {
     Context context(services, "socket", 0, nullptr);
-    return decode.process(wire_batch(bytes), context).array("image").shape();
+    return decode.process(test::wire_batch(bytes), context).array("image").shape();
   };
   Sample wide;
   wide.shape = {3, 1, 8, 20};
@@ -382,7 +394,7 @@ TEST_CASE("decode writes into the pool that the run gives it") {
     Pool blocks;
   } services;
   Context context(services, "socket", 0, nullptr);
-  const Batch batch = Decode({}).process(wire_batch(Sample().bytes()), context);
+  const Batch batch = Decode({}).process(test::wire_batch(Sample().bytes()), context);
   const auto* pixels = batch.array("image").raw().data();
   CHECK(std::ranges::count(services.blocks.blocks, pixels) == 1);
 }
@@ -424,4 +436,63 @@ TEST_CASE("random damage never does worse than to fail events or refuse the mess
   CHECK(outcomes["refused"] > 100);
   CHECK(outcomes["event failed"] > 10);
   CHECK(outcomes["alive"] > 10);
+}
+
+TEST_CASE("a part of a file is decoded as these events and no others") {
+  Sample sample;
+  const Bytes file = sample.bytes();
+  Batch message = test::wire_batch(file);
+  message.set_attribute("first_event", std::int64_t{1});
+  message.set_attribute("event_count", std::int64_t{2});
+  message.set_attribute("file", std::string("run.h5"));
+  const Decoded decoded(message);
+  CHECK(decoded.batch.events() == 2);
+  CHECK(values_of<std::uint64_t>(decoded.batch.array("timestamp")) ==
+        std::vector<std::uint64_t>{2ULL << 32U, 3ULL << 32U});
+  CHECK(decoded.batch.array("image").as<std::uint16_t>()[0] == 160);
+  Bytes damaged = file;
+  damage_chunk(damaged, "/data/data", 2);
+  Batch part = test::wire_batch(damaged);
+  for (const char* name : {"first_event", "event_count", "file"}) {
+    part.set_attribute(name, *message.attribute(name));
+  }
+  const Decoded second(part);
+  CHECK(second.fates() == std::vector<std::string>{"alive", "damaged chunk"});
+  CHECK_FALSE(second.services.line_with("run.h5 //2: ").empty());
+  message.set_attribute("event_count", std::int64_t{3});
+  CHECK_THROWS_AS(Decoded{message}, DataError);
+}
+
+TEST_CASE("labels, masks and ids of a message become fields where they are asked for") {
+  Sample sample;
+  std::vector<std::uint8_t> label(480);
+  std::iota(label.begin(), label.end(), std::uint8_t{0});
+  std::vector<std::int32_t> mask(160, 0);
+  mask[3] = -7;
+  const std::vector<std::uint32_t> ids{7, 8, 4'000'000'000};
+  auto fields = sample.fields();
+  fields.push_back({"/truth/label", DType::u8, sample.shape, std::as_bytes(std::span(label))});
+  fields.push_back({"/mask", DType::i32, {16, 10}, std::as_bytes(std::span(mask))});
+  fields.push_back(field("/ids", ids));
+  const Bytes bytes = write_hdf5_message(fields, Hdf5Compression::gzip);
+  const Decoded plain(bytes);
+  for (const char* name : {"label", "mask", "id"}) CHECK_FALSE(plain.batch.has(name));
+  Decode::Params params;
+  params.fields.label = {"/truth/label"};
+  params.fields.mask = {"/nowhere", "/mask"};
+  params.fields.id = {"/ids"};
+  const Decoded decoded(bytes, params);
+  CHECK(decoded.batch.array("label").shape() == sample.shape);
+  CHECK(values_of<std::uint8_t>(decoded.batch.array("label")) == label);
+  CHECK(decoded.batch.array("mask").shape() == Shape{2, 8, 10});
+  std::vector<std::uint8_t> bad(160, 0);
+  bad[3] = 1;
+  CHECK(values_of<std::uint8_t>(decoded.batch.array("mask")) == bad);
+  CHECK(values_of<std::int64_t>(decoded.batch.array("id")) ==
+        std::vector<std::int64_t>{7, 8, 4'000'000'000});
+  params.fields.label = {"/ids"};
+  CHECK_THROWS_AS((Decoded{bytes, params}), DataError);
+  params.fields.label = {};
+  params.fields.mask = {"/data/wavelength"};
+  CHECK_THROWS_AS((Decoded{bytes, params}), DataError);
 }

@@ -12,6 +12,7 @@
 
 #include "graph/error.h"
 #include "test/nodes/fake_run.h"
+#include "test/support/simplon.h"
 
 using namespace pnflow;
 using namespace pnflow::test;
@@ -59,6 +60,16 @@ struct Opened {
   ZmqSource source;
   std::string endpoint;
 };
+
+std::string simplon_text(char first, const nlohmann::json& map) {
+  const auto bytes = simplon(first, map);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+std::string start_text() { return simplon_text('c', {{"type", "start"}, {"run_number", "7"}}); }
+std::string stop_text() { return simplon_text('c', {{"type", "stop"}, {"run", "7"}}); }
+std::string image_text(int number) {
+  return simplon_text('m', {{"type", "image"}, {"run", "7"}, {"number", number}});
+}
 
 double seconds_of(auto&& work) {
   const auto start = std::chrono::steady_clock::now();
@@ -334,4 +345,73 @@ TEST_CASE("a peer of an unfitting kind is refused with a warning, once") {
   int warnings = 0;
   for (const auto& line : opened.services.lines()) warnings += line.find("refused") != line.npos;
   CHECK(warnings == 1);
+}
+
+TEST_CASE("Simplon images that come before their start message wait for it, outside the window") {
+  Opened opened;
+  Producer producer(opened.endpoint);
+  producer.send(image_text(0));
+  producer.send(image_text(1));
+  producer.send(start_text());
+  producer.send(image_text(2));
+  producer.send("");
+  for (int number = 0; number < 3; ++number) {
+    const auto batch = opened.source.next(opened.context);
+    REQUIRE(batch);
+    CHECK(batch->has("series_start"));
+    const auto bytes = batch->array("wire").as<std::uint8_t>();
+    CHECK(std::string(bytes.begin(), bytes.end()) == image_text(number));
+    CHECK(std::get<std::int64_t>(*batch->attribute("arrival")) > 1'700'000'000'000'000'000);
+  }
+  CHECK(opened.next_text() == "nothing");
+  CHECK(opened.context.controls == 2);  // start and end marker
+}
+
+TEST_CASE("Simplon images whose start never comes are handed on in the end, none twice") {
+  Opened opened;
+  Producer producer(opened.endpoint);
+  producer.send(image_text(0));
+  producer.send(image_text(1));
+  producer.send("");
+  CHECK(opened.next_text() == image_text(0));
+  CHECK(opened.next_text() == image_text(1));
+  CHECK(opened.next_text() == "nothing");
+  CHECK(opened.next_text() == "nothing");
+}
+
+TEST_CASE("a stop message begins a linger, which a message extends and a new start ends") {
+  Opened opened({.after_stop = 200ms});
+  Producer producer(opened.endpoint);
+  producer.send(start_text());
+  producer.send(stop_text());
+  std::thread late([&] {
+    std::this_thread::sleep_for(120ms);
+    producer.send(image_text(0));
+    std::this_thread::sleep_for(120ms);
+    producer.send(image_text(1));
+    producer.send(start_text());
+    std::this_thread::sleep_for(400ms);
+    producer.send(image_text(2));
+    producer.send(stop_text());
+  });
+  for (int number = 0; number < 3; ++number) CHECK(opened.next_text() == image_text(number));
+  late.join();
+  CHECK(seconds_of([&] { CHECK(opened.next_text() == "nothing"); }) > 0.15);
+  CHECK_FALSE(opened.services.line_with("after a series' stop message, ending").empty());
+}
+
+TEST_CASE("an aborted source books the images that it has parked") {
+  Opened opened;
+  Producer producer(opened.endpoint);
+  producer.send(image_text(0));
+  producer.send(image_text(1));
+  std::thread aborts([&] {
+    std::this_thread::sleep_for(200ms);
+    opened.services.abort = true;
+    opened.context.stop = true;
+  });
+  CHECK(opened.next_text() == "nothing");
+  aborts.join();
+  opened.source.abandon(opened.context);
+  CHECK(opened.context.reasons == std::vector<std::string>{"aborted", "aborted"});
 }
