@@ -4,7 +4,9 @@ once, with its pixels and its time."""
 from __future__ import annotations
 
 import concurrent.futures
+import io
 
+import cbor2
 import h5py
 import numpy as np
 import pytest
@@ -28,12 +30,33 @@ DECODE = {
 }
 
 
+def images_of(name, truth):
+    """The pixels that have to arrive."""
+    if not truth.get("normalized", False):
+        return truth.get("images_decoded", truth["images"])
+    # The raw counts are gone: what the message holds is all that there is, without its padding.
+    top, left = truth["pad_top_left_height_width"][:2]
+    height, width = truth["images"].shape[-2:]
+    sent = np.concatenate([np.load(io.BytesIO(message))["detector_data"]
+                           for message in messages(name)])
+    return sent[:, 0, top:top + height, left:left + width]
+
+
+def nanoseconds(packed):
+    return (packed >> 32) * 1_000_000_000 + (packed & 0xFFFFFFFF)
+
+
 def check(directory, report, name):
     truth = expected(name)
-    images = truth.get("images_decoded", truth["images"])
+    images = images_of(name, truth)
     stamps = [int(stamp) for stamp in truth["timestamp_u64"]]
     assert report["events"]["delivered"] == report["events"]["decoded"] == len(stamps)
     events = by_time(events_of(*cxi_files(directory)))
+    if truth["timestamp_form"] == "f64_seconds":  # a float64 of seconds is good to 0.24 us
+        assert len(events) == len(stamps)
+        for found, stamp in zip(sorted(events), sorted(stamps)):
+            assert abs(nanoseconds(found) - nanoseconds(stamp)) <= 1000
+            events[stamp] = events.pop(found)
     assert sorted(events) == sorted(stamps)
     wavelengths = truth.get("wavelength", np.full(len(stamps), np.nan))
     for image, stamp, wavelength in zip(images, stamps, wavelengths):
@@ -47,7 +70,7 @@ def check(directory, report, name):
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_captured_set_arrives_complete_when_pnflow_binds(tmp_path, name):
-    with Run(tmp_path, chain(decode=PADDED.get(name, {}))) as run:
+    with Run(tmp_path, chain(decode=DECODE.get(name, {}))) as run:
         run.wait_running()
         with Push(connect=run.endpoint()) as producer:
             producer.send_all(messages(name))
@@ -58,9 +81,48 @@ def test_a_captured_set_arrives_complete_when_pnflow_binds(tmp_path, name):
 def test_a_captured_set_arrives_complete_when_pnflow_connects(tmp_path, name):
     with Push(bind="tcp://127.0.0.1:*") as producer:
         socket = {"type": "zmq_source", "connect": producer.endpoints}
-        with Run(tmp_path, chain(socket=socket, decode=PADDED.get(name, {}))) as run:
+        with Run(tmp_path, chain(socket=socket, decode=DECODE.get(name, {}))) as run:
             producer.send_all(messages(name))
             check(tmp_path, run.finish(), name)
+
+
+@pytest.mark.parametrize("order", ["start first", "start late", "images after the stop"])
+def test_ranks_of_a_simplon_series_may_send_before_its_start_and_after_its_stop(tmp_path, order):
+    name = "simplon_two_ranks"
+    stream = messages(name)
+    kind = {number: cbor2.loads(message[1:])["type"] for number, message in enumerate(stream)}
+    start = [stream[n] for n in kind if kind[n] == "start"]
+    stop = [stream[n] for n in kind if kind[n] == "stop"]
+    images = [stream[n] for n in kind if kind[n] == "image"]
+    streams = {
+        "start first": start + images + stop,
+        "start late": images[:7] + start + images[7:] + stop,
+        "images after the stop": images[:3] + start + images[3:5] + stop + images[5:],
+    }
+    with Run(tmp_path, chain(socket={"after_stop": "1 s"})) as run:
+        run.wait_running()
+        with Push(connect=run.endpoint()) as producer:
+            producer.send_all(streams[order], end=False)
+        report = run.finish()
+    assert report["messages"]["control"] == 2
+    check(tmp_path, report, name)
+    assert "no message for 1 s after a series' stop message, ending" in run.output
+
+
+def test_simplon_images_without_a_start_message_fail_by_that_reason_unless_shape_is_given(tmp_path):
+    name = "simplon_f64_odd"
+    images = [m for m in messages(name) if cbor2.loads(m[1:])["type"] == "image"]
+    for directory, decode in (("none", {}), ("shape", {"shape": [85, 93]})):
+        (tmp_path / directory).mkdir()
+        with Run(tmp_path / directory, chain(decode=decode, socket={"park": 2})) as run:
+            run.wait_running()
+            with Push(connect=run.endpoint()) as producer:
+                producer.send_all(images)
+            report = run.finish()
+        if decode:
+            check(tmp_path / directory, report, name)
+        else:
+            assert report["messages"]["unreadable"] == {"no start message": len(images)}
 
 
 @pytest.mark.parametrize("binds", [True, False], ids=["pnflow binds", "pnflow connects"])
