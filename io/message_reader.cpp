@@ -7,6 +7,8 @@
 
 #include "graph/error.h"
 #include "io/hdf5_reader.h"
+#include "io/npay_reader.h"
+#include "io/npz_reader.h"
 #include "io/simplon_reader.h"
 
 namespace pnflow {
@@ -36,12 +38,9 @@ std::string MessageField::text(std::size_t) const {
 std::unique_ptr<MessageReader> open_message(std::span<const std::byte> bytes,
                                             const OpenOptions& options) {
   if (looks_like_hdf5(bytes)) return std::make_unique<Hdf5Reader>(bytes);
+  if (starts_with(bytes, "PK\x03\x04")) return std::make_unique<NpzReader>(bytes, options);
+  if (starts_with(bytes, "YAPN")) return std::make_unique<NpayReader>(bytes, options);
   if (SimplonMessage::recognises(bytes)) return std::make_unique<SimplonReader>(bytes, options);
-  const auto unsupported = [](std::string_view what) {
-    throw DataError("unsupported format", fmt::format("{}; HDF5 and Simplon are read", what));
-  };
-  if (starts_with(bytes, "PK\x03\x04")) unsupported("a NumPy archive (npz)");
-  if (starts_with(bytes, "YAPN")) unsupported("NPAY (FastBinarySerializer)");
   throw DataError("unknown format", first_bytes_of(bytes));
 }
 

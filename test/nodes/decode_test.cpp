@@ -263,8 +263,8 @@ TEST_CASE("what is no message that can be read is refused by name") {
     const auto* data = reinterpret_cast<const std::byte*>(s.data());
     return Bytes(data, data + s.size());
   };
-  CHECK(refusal(text("PK\x03\x04 and so on")) == "unsupported format");
-  CHECK(refusal(text("YAPN\x01")) == "unsupported format");
+  CHECK(refusal(text("PK\x03\x04 and so on")) == "truncated");
+  CHECK(refusal(text("YAPN\x01")) == "truncated");
   CHECK(refusal(text("m\xa7")) == "truncated");
   CHECK(refusal(text("c\xb9")) == "truncated");
   CHECK(refusal(text("message")) == "unknown format");
