@@ -48,7 +48,8 @@ std::string param_text(const ParamSpec& param, const std::string& default_value,
 
 // The defaults of the common keys depend on the type.
 std::string common_default(const NodeType& type, const ParamSpec& key) {
-  const CommonKeys keys{default_workers(type), false, type.spec.default_on_error, false};
+  const CommonKeys keys{default_workers(type), false, type.spec.default_on_error,
+                        type.spec.default_observer};
   return value_text(key.show(&keys));
 }
 

@@ -14,7 +14,7 @@ struct CommonKeys {
   std::optional<int> workers;
   bool ordered = false;
   std::optional<OnError> on_error;
-  bool observer = false;
+  std::optional<bool> observer;
 };
 
 // Described like a node's parameters; the struct at `params` is a CommonKeys.

@@ -93,8 +93,9 @@ void check_on_error(Draft& draft, std::size_t n) {
 }
 
 void check_observer(Draft& draft, DraftNode& node) {
-  node.planned.observer = node.keys.observer;
-  if (!node.keys.observer || node.is(NodeKind::sink)) return;
+  const bool by_default = node.is(NodeKind::sink) && node.planned.type->spec.default_observer;
+  node.planned.observer = node.keys.observer.value_or(by_default);
+  if (!node.planned.observer || node.is(NodeKind::sink)) return;
   draft.diagnostics.error(node.mark_of("observer"),
                           fmt::format("'observer' is for sinks, and {} is none", node.label()));
 }
@@ -110,7 +111,8 @@ void check_deciders(Draft& draft, std::size_t source) {
   draft.diagnostics.error(
       draft.nodes[source].written->mark,
       fmt::format("nobody decides on the events of {}: all its sinks ({}) are observers",
-                  draft.nodes[source].label(), names_text(draft, sinks)));
+                  draft.nodes[source].label(), names_text(draft, sinks)),
+      "'observer: false' lets a sink decide");
 }
 
 }  // namespace

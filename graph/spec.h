@@ -43,6 +43,7 @@ struct NodeSpec {
   bool opens_events = false;  // gives events to a message that had none: a decoder
   int default_workers = 1;
   OnError default_on_error = OnError::skip;
+  bool default_observer = false;  // a sink that leaves the fate of events to others
 };
 
 // Sets the parameter struct at `params` from a map, checks between parameters included. `owner` is
@@ -111,6 +112,12 @@ class Spec {
   }
   Spec& default_on_error(OnError policy) {
     node_.default_on_error = policy;
+    return *this;
+  }
+  // A sink that stands beside the one that decides on the fate of events, unless a graph says
+  // `observer: false`.
+  Spec& default_observer() {
+    node_.default_observer = true;
     return *this;
   }
 

@@ -116,6 +116,19 @@ TEST_CASE("workers, on_error and observer come from the file, else from the type
   CHECK(plan->deciding_sinks(plan.index("socket")) == 1);
 }
 
+TEST_CASE("a sink can be an observer by its type, and a graph can say otherwise") {
+  const std::string nodes = "  sim: { type: simulation }\n  end: { type: nowhere }\n";
+  const Planned watched(nodes + "  eye: { type: monitor }\n", {"sim -> end, eye"});
+  CHECK(watched["eye"].observer);
+  CHECK(!watched["end"].observer);
+  CHECK(watched->deciding_sinks(watched.index("sim")) == 1);
+  CHECK(to_yaml(watched->resolved).find("observer: true") != std::string::npos);
+  const Planned decides("  sim: { type: simulation }\n  eye: { type: monitor, observer: false }\n",
+                        {"sim -> eye"});
+  CHECK(!decides["eye"].observer);
+  CHECK(decides->deciding_sinks(decides.index("sim")) == 1);
+}
+
 TEST_CASE("an ordered node has a sequencer, and so has every gate before it") {
   std::string nodes = chain_nodes;
   nodes += "  end: { type: nowhere }\n  q3: { type: limiter, capacity: 2 }\n";

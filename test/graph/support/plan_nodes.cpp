@@ -108,6 +108,8 @@ void Writer::describe(Spec<Params>& spec) {
 
 void Nowhere::describe(Spec<Params>& spec) { spec.summary("Takes anything."); }
 
+void Monitor::describe(Spec<Params>& spec) { spec.summary("Looks on.").default_observer(); }
+
 void add_plan_nodes(Registry& registry) {
   registry.add<Socket>("socket");
   registry.add<Simulation>("simulation");
@@ -119,6 +121,7 @@ void add_plan_nodes(Registry& registry) {
   registry.add<Scale>("scale");
   registry.add<Writer>("writer");
   registry.add<Nowhere>("nowhere");
+  registry.add<Monitor>("monitor");
 }
 
 }  // namespace pnflow::plan_test

@@ -117,7 +117,13 @@ struct Nowhere : Sink {
   void write(std::unique_ptr<Prepared>, Delivery&&) override {}
 };
 
-// socket, simulation, decode, limiter, model, peaks, average, scale, writer, nowhere.
+// Leaves the fate of events to other sinks.
+struct Monitor : Nowhere {
+  static void describe(Spec<Params>& spec);
+  using Nowhere::Nowhere;
+};
+
+// socket, simulation, decode, limiter, model, peaks, average, scale, writer, nowhere, monitor.
 void add_plan_nodes(Registry& registry);
 
 }  // namespace pnflow::plan_test
