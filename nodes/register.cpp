@@ -8,6 +8,7 @@
 #include "nodes/infer.h"
 #include "nodes/limiter.h"
 #include "nodes/null_sink.h"
+#include "nodes/record.h"
 #include "nodes/sim_source.h"
 #include "nodes/throttle.h"
 #include "nodes/zmq_source.h"
@@ -23,6 +24,7 @@ void register_builtin_nodes(Registry& registry) {
   registry.add<FindPeaks>("find_peaks");
   registry.add<Throttle>("throttle");
   registry.add<CxiWriter>("cxi_writer");
+  registry.add<Record>("record");
   registry.add<NullSink>("null_sink");
   register_builtin_engines(registry);
 }
