@@ -130,17 +130,16 @@ void NodeRuntime::keep(const MessageHead& head, const std::string& what) {
       directory / fmt::format("{}-{}-{:08}", run_.run_name, *head.source, head.sequence);
   std::error_code ignored;  // a failure shows when the file is written
   fs::create_directories(directory, ignored);
-  std::ofstream raw(stem.string() + ".bin", std::ios::binary);
+  const auto store = [&](const char* suffix, std::string_view text) {
+    const std::string file = stem.string() + suffix;
+    std::ofstream out(file, std::ios::binary);
+    out.write(text.data(), static_cast<std::streamsize>(text.size()));
+    if (out.flush()) return log(LogLevel::info, fmt::format("message kept as '{}'", file));
+    log(LogLevel::error, fmt::format("cannot keep the message as '{}'", file));
+  };
+  store(".txt", fmt::format("{}: {}\n", planned_->name, what));
   const auto bytes = head.wire.raw();
-  raw.write(reinterpret_cast<const char*>(bytes.data()),
-            static_cast<std::streamsize>(bytes.size()));
-  std::ofstream why(stem.string() + ".txt");
-  why << planned_->name << ": " << what << '\n';
-  if (!raw.flush() || !why.flush()) {
-    log(LogLevel::error, fmt::format("cannot keep the message as '{}.bin'", stem.string()));
-  } else {
-    log(LogLevel::info, fmt::format("message kept as '{}.bin'", stem.string()));
-  }
+  if (!bytes.empty()) store(".bin", {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace pnflow

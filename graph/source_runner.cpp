@@ -59,7 +59,9 @@ Message SourceRunner::message_of(Batch batch, std::shared_ptr<Window::Slot> slot
   head->sequence = sequence_++;
   head->slot = std::move(slot);
   head->account = std::make_shared<Account>(runtime_.ledger(), events_, deciding_sinks_);
-  if (const Array* wire = batch.find("wire"); wire && keeps_wire_) head->wire = *wire;
+  // The bytes of a part of a file are the whole file's, which is still there to be looked at.
+  const bool is_part = batch.attribute("first_event") != nullptr;
+  if (const Array* wire = batch.find("wire"); wire && keeps_wire_ && !is_part) head->wire = *wire;
   auto payload = std::make_shared<Payload>();
   payload->stage = batch.events() > 0 ? Stage::decoded : Stage::raw;
   payload->states = std::make_shared<const EventStates>(batch.events());

@@ -4,6 +4,7 @@
 #include "graph/registry.h"
 #include "nodes/cxi_writer.h"
 #include "nodes/decode.h"
+#include "nodes/file_source.h"
 #include "nodes/find_peaks.h"
 #include "nodes/infer.h"
 #include "nodes/limiter.h"
@@ -17,6 +18,7 @@ namespace pnflow {
 
 void register_builtin_nodes(Registry& registry) {
   registry.add<ZmqSource>("zmq_source");
+  registry.add<FileSource>("file_source");
   registry.add<SimSource>("sim_source");
   registry.add<Decode>("decode");
   registry.add<Limiter>("limiter");

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <thread>
 
 #include "graph/error.h"
 #include "io/timestamps.h"
@@ -112,7 +111,7 @@ void SimSource::describe(Spec<Params>& s) {
   check_span(s, "amplitude", &Params::amplitude);
 }
 
-SimSource::SimSource(Params params) : params_(std::move(params)) {}
+SimSource::SimSource(Params params) : params_(std::move(params)), pacer_(params_.rate) {}
 
 void SimSource::open(OpenContext& context) {
   const std::size_t rank = params_.shape.size();
@@ -172,23 +171,6 @@ SimSource::Content SimSource::next_content(std::size_t events, SourceContext& co
   return {kept.image.slice(0, events), first_events(kept.truth, events)};
 }
 
-// Sleeps until `events` more may be sent; false when the run ends before. What a full pipeline cost
-// is caught up only within 100 ms, so that a detector's steady rate does not turn into a burst.
-bool SimSource::wait_for_turn(std::size_t events, const SourceContext& context) {
-  using namespace std::chrono;
-  if (params_.rate.hertz > 0) {
-    const auto now = steady_clock::now();
-    due_ = std::max(due_, now - milliseconds(100));
-    if (sent_messages_ == 0) due_ = now;
-    while (!context.stopping() && steady_clock::now() < due_) {
-      std::this_thread::sleep_until(std::min(due_, steady_clock::now() + milliseconds(50)));
-    }
-    due_ += duration_cast<steady_clock::duration>(
-        duration<double>(static_cast<double>(events) / params_.rate.hertz));
-  }
-  return !context.stopping();
-}
-
 Batch SimSource::make_message(const Content& content, std::size_t events, MemoryPool& pool) const {
   std::vector<std::uint64_t> timestamp(events);
   for (std::size_t i = 0; i < events; ++i) {
@@ -223,7 +205,7 @@ std::optional<Batch> SimSource::next(SourceContext& context) {
     events =
         static_cast<std::size_t>(std::min<std::uint64_t>(events, params_.count - sent_events_));
   }
-  if (events == 0 || !wait_for_turn(events, context)) return std::nullopt;
+  if (events == 0 || !pacer_.wait_for_turn(events, context)) return std::nullopt;
   Batch batch = make_message(next_content(events, context), events, context.pool());
   sent_events_ += events;
   ++sent_messages_;

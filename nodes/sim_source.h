@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 #include "graph/spec.h"
 #include "graph/units.h"
 #include "io/simulation.h"
+#include "nodes/pacer.h"
 
 namespace pnflow {
 
@@ -54,16 +54,15 @@ class SimSource : public Source {
 
   Content make_content(std::uint64_t first_event, std::size_t events, SourceContext& context) const;
   Content next_content(std::size_t events, SourceContext& context);
-  bool wait_for_turn(std::size_t events, const SourceContext& context);
   Batch make_message(const Content& content, std::size_t events, MemoryPool& pool) const;
 
   Params params_;
+  Pacer pacer_;
   std::unique_ptr<const Simulation> simulation_;
   std::vector<Content> preloaded_;
   std::optional<Array> mask_;
   std::uint64_t sent_events_ = 0;
   std::uint64_t sent_messages_ = 0;
-  std::chrono::steady_clock::time_point due_{};
 };
 
 }  // namespace pnflow
