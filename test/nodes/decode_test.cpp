@@ -129,12 +129,16 @@ std::vector<CapturedSet> captured_sets() {
   original.params.padding = ProducerPadding::center;
   sets.push_back(center);
   sets.push_back(original);
-  for (const char* name : {"npz_deflate_merged_u16", "npz_stored_center_f32",
-                           "npz_timestamp_string", "npz_timestamp_f64_packed"}) {
+  CapturedSet merged{"npz_deflate_merged_u16", {}};
+  merged.params.padding = ProducerPadding::bottom_right;
+  sets.push_back(merged);
+  CapturedSet stored{"npz_stored_center_f32", {}};
+  stored.params.padding = ProducerPadding::center;
+  sets.push_back(stored);
+  for (const char* name : {"npz_timestamp_string", "npz_timestamp_f64_packed"}) {
     sets.push_back({name, {}});
-    sets.back().params.padding = name == std::string_view("npz_deflate_merged_u16")
-                                     ? ProducerPadding::bottom_right
-                                     : ProducerPadding::center;
+    sets.back().params.padding = ProducerPadding::center;
+    sets.back().params.shape = {85, 93};
   }
   for (const char* name : {"npz_deflate_batch_f32", "npay_none_u16", "simplon_f64_odd",
                            "simplon_f64_panels", "simplon_batch3", "simplon_two_ranks"}) {
