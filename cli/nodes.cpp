@@ -16,8 +16,7 @@ namespace pnflow {
 
 namespace {
 
-constexpr int run_time_error = 1;
-constexpr int no_such_type = 2;
+constexpr int wrong_command_line = 2;
 
 void print_table(const Registry& registry) {
   std::size_t width = 0;
@@ -33,7 +32,7 @@ int describe_one(const Registry& registry, const NodesOptions& options) {
   if (type == nullptr) {
     fmt::print(stderr, "pnflow: there is no node type '{}'\n  {}\n", options.type,
                suggest(options.type, registry.types()));
-    return no_such_type;
+    return wrong_command_line;
   }
   fmt::print("{}", options.json ? type_json(*type).dump(2) + "\n" : type_text(*type));
   return 0;
@@ -48,7 +47,7 @@ int describe_nodes(const NodesOptions& options) {
     for (const std::string& file : options.plugins) load_plugin(registry, file);
   } catch (const RunError& error) {
     fmt::print(stderr, "pnflow: {}\n", error.what());
-    return run_time_error;
+    return wrong_command_line;
   }
   if (!options.type.empty()) return describe_one(registry, options);
   if (!options.json) {
@@ -68,7 +67,7 @@ void add_nodes_command(CLI::App& app, int& exit_code) {
   nodes->add_option("--plugin", options->plugins, "A shared library that adds types (repeatable)")
       ->allow_extra_args(false);
   nodes->add_flag("--json", options->json, "As JSON");
-  nodes->footer("Exit codes: 0, 1 a plugin cannot be loaded, 2 there is no such type.");
+  nodes->footer("Exit codes: 0, 2 a plugin cannot be loaded, or there is no such type.");
   nodes->callback([options, &exit_code] { exit_code = describe_nodes(*options); });
 }
 

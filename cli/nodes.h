@@ -15,8 +15,8 @@ struct NodesOptions {
   bool json = false;
 };
 
-// Prints the node types, or all about one. Returns the exit code: 0; 1 when a plugin cannot be
-// loaded; 2 when there is no such type.
+// Prints the node types, or all about one. Returns the exit code: 0; 2 when a plugin cannot be
+// loaded or there is no such type.
 int describe_nodes(const NodesOptions& options);
 
 // Adds `pnflow nodes` to the command line; its exit code goes to `exit_code`.

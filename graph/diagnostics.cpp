@@ -64,6 +64,11 @@ int Diagnostics::add_text(std::string name, std::string_view text) {
   return static_cast<int>(texts_.size()) - 1;
 }
 
+std::string_view Diagnostics::text_name(Mark at) const {
+  if (at.file < 0 || std::cmp_greater_equal(at.file, texts_.size())) return {};
+  return texts_[static_cast<std::size_t>(at.file)].name;
+}
+
 std::string_view Diagnostics::line_at(Mark at) const {
   if (at.file < 0 || at.line < 1 || std::cmp_greater_equal(at.file, texts_.size())) return {};
   const auto& lines = texts_[static_cast<std::size_t>(at.file)].lines;
@@ -108,8 +113,7 @@ std::string Diagnostics::render(const Entry& entry) const {
   std::string out;
   const auto to = std::back_inserter(out);
   const Mark at = entry.at;
-  const bool known = at.file >= 0 && std::cmp_less(at.file, texts_.size());
-  if (known) out += texts_[static_cast<std::size_t>(at.file)].name;
+  out += text_name(at);
   if (at.line > 0) fmt::format_to(to, ":{}:{}", at.line, at.column);
   fmt::format_to(to, "{}{}: {}\n", out.empty() ? "" : ": ", entry.is_error ? "error" : "warning",
                  entry.message);

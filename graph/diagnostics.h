@@ -22,6 +22,8 @@ class PNFLOW_API Diagnostics {
   // Adds a text that marks may point into; returns its index for Mark::file.
   int add_text(std::string name, std::string_view text);
 
+  // The text that a mark points into, as add_text() was told; empty when there is none.
+  std::string_view text_name(Mark at) const;
   // The line that a mark points into; empty when there is none.
   std::string_view line_at(Mark at) const;
 

@@ -1,9 +1,10 @@
 #include "graph/plan.h"
 
+#include <exception>
 #include <filesystem>
+#include <string>
 
 #include "graph/config.h"
-#include "graph/error.h"
 #include "graph/include.h"
 #include "graph/plan_draft.h"
 
@@ -11,12 +12,18 @@ namespace pnflow {
 
 namespace {
 
-void load_plugins(const Topology& topology, Registry& registry, Diagnostics& diagnostics) {
-  for (const auto& [file, mark] : topology.plugins) {
+// A plugin is looked for beside the file that names it. In `topology` its absolute path takes the
+// place of the name, so that the resolved configuration can be run from anywhere.
+void load_plugins(Topology& topology, Registry& registry, Diagnostics& diagnostics) {
+  for (auto& [file, mark] : topology.plugins) {
+    const std::filesystem::path named_in = diagnostics.text_name(mark);
     try {
-      load_plugin(registry, file);
+      file = load_plugin(registry, file, named_in.parent_path());
     } catch (const std::exception& error) {
-      diagnostics.error(mark, error.what());
+      const std::string said = error.what();
+      const std::size_t end = said.find('\n');
+      diagnostics.error(mark, said.substr(0, end),
+                        end == std::string::npos ? "" : said.substr(end + 1));
     }
   }
 }

@@ -51,7 +51,9 @@ PNFLOW_API std::optional<Plan> make_plan(const Topology& topology, const Registr
                                          Diagnostics& diagnostics);
 
 // Reads, takes in included files, overrides, plans: what `run` and `validate` do with a file.
-// Plugins that it names are loaded into `registry`. `name` is the file, as messages call it.
+// Plugins that it names are loaded into `registry`, those of a relative name from beside the file
+// that has it, the current directory or $PNFLOW_PLUGIN_PATH. `name` is the file, as messages call
+// it.
 PNFLOW_API std::optional<Plan> plan_from_text(const std::string& name, std::string_view text,
                                               const std::vector<std::string>& overrides,
                                               Registry& registry, Diagnostics& diagnostics);

@@ -5,6 +5,10 @@
 
 namespace pnflow {
 
+namespace {
+constexpr std::string_view built_in = "built in";
+}
+
 std::string_view name_of(NodeKind kind) {
   switch (kind) {
     case NodeKind::source: return "source";
@@ -16,7 +20,7 @@ std::string_view name_of(NodeKind kind) {
   return "limiter";
 }
 
-Registry::Registry() = default;
+Registry::Registry() : origin_(built_in) {}
 Registry::~Registry() = default;
 
 void Registry::add(NodeType type) {
@@ -24,8 +28,9 @@ void Registry::add(NodeType type) {
   const std::string name = type.name;
   const auto [it, fresh] = types_.emplace(name, std::move(type));
   if (!fresh) {
-    throw std::logic_error("node type '" + name + "' is registered twice, by " + it->second.origin +
-                           " and by " + origin_);
+    const std::string& owner = it->second.origin;
+    throw std::logic_error("node type '" + name + "' is taken: it " +
+                           (owner == built_in ? "is built in" : "came with '" + owner + "'"));
   }
 }
 

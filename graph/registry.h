@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,7 +22,7 @@ PNFLOW_API std::string_view name_of(NodeKind kind);
 // All that the framework knows of one node type, without constructing a node.
 struct NodeType {
   std::string name;
-  std::string origin;  // "built in", or the file of the plugin
+  std::string origin;  // "built in", or the absolute path of the plugin
   NodeKind kind{};
   bool parallel = false;  // may process several messages at once
   NodeSpec spec;
@@ -71,7 +72,7 @@ class PNFLOW_API Registry {
   bool begin_origin(const std::string& file);
 
  private:
-  std::string origin_ = "built in";
+  std::string origin_;
   std::set<std::string> origins_;
   std::map<std::string, NodeType, std::less<>> types_;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<void>> offers_;
@@ -80,13 +81,18 @@ class PNFLOW_API Registry {
 // Loads a shared library that exports
 //   extern "C" const char* pnflow_abi();                  // see abi.h
 //   extern "C" void pnflow_register(pnflow::Registry&);
-// and lets it register. It stays loaded. Throws RunError: with the file and what the loader says,
-// with both ABI strings, or with the missing symbol. A library is loaded once only.
-PNFLOW_API void load_plugin(Registry& registry, const std::string& file);
+// and lets it register. It stays loaded. A relative `file` is looked for in the directory `beside`
+// (of the graph that names it; empty: the current one), in the current directory and in those of
+// $PNFLOW_PLUGIN_PATH. Returns the absolute path of the library. A library registers once only.
+// Throws RunError, whose first line says what is wrong: the file is not there (then every path
+// tried), the loader refuses it, a symbol is missing, both ABI strings differ, pnflow_register
+// throws (a name is taken). Not thread-safe.
+PNFLOW_API std::string load_plugin(Registry& registry, const std::string& file,
+                                   const std::filesystem::path& beside = {});
 
 // The same for a module of pnflow's own, by name: "torch" is libpnflow_torch.so, looked for in
-// $PNFLOW_MODULE_PATH, beside libpnflow.so and in ../lib/pnflow of it. The message of the RunError
-// lists every path tried and ends with `how_to_get_it`.
+// $PNFLOW_MODULE_PATH, beside libpnflow.so and in pnflow/ there. The message of the RunError lists
+// every path tried and ends with `how_to_get_it`.
 PNFLOW_API void load_module(Registry& registry, std::string_view name,
                             std::string_view how_to_get_it);
 

@@ -25,7 +25,7 @@ def described() -> dict[str, dict]:
     ([], ["--help", "--version", "run", "validate", "nodes", "push"], [0, 1, 2, 3, 4, 130]),
     (["run"], ["graph", "--set", "--report", "--strict", "--quiet"], [0, 1, 2, 3, 4, 130]),
     (["validate"], ["graph", "--set", "--resolved"], [0, 2]),
-    (["nodes"], ["type", "--plugin", "--json"], [0, 1, 2]),
+    (["nodes"], ["type", "--plugin", "--json"], [0, 2]),
     (["push"], ["--connect", "--bind", "--files", "--sim", "--count", "--loop", "--rate", "--end",
                 "--queue", "--timeout", "--linger", "--shape", "--dtype", "--seed"], [0, 1, 2]),
 ])

@@ -185,4 +185,4 @@ def test_plugins_that_cannot_be_loaded_are_pointed_at(tmp_path, command):
     assert "3 errors" in done.stderr
     for file in files:
         alone = pnflow("nodes", "--plugin", file, cwd=tmp_path)
-        assert alone.returncode == 1 and file in alone.stderr
+        assert alone.returncode == 2 and file in alone.stderr

@@ -69,6 +69,7 @@ std::vector<fs::path> golden_files() {
 
 TEST_CASE("every message about a graph file is as its golden file says") {
   ::unsetenv("PNFLOW_TEST_UNSET");
+  ::unsetenv("PNFLOW_PLUGIN_PATH");
   ::setenv("PNFLOW_TEST_CAPACITY", "many", 1);
   const bool update = std::getenv("PNFLOW_UPDATE_GOLDEN") != nullptr;
   const auto files = golden_files();
