@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "graph/error.h"
-#include "test/nodes/fake_run.h"
+#include "graph/fake_run.h"
 #include "test/support/file_size_limit.h"
 #include "test/support/read_h5.h"
 #include "test/support/scratch_directory.h"

@@ -9,11 +9,11 @@
 #include <random>
 
 #include "graph/error.h"
+#include "graph/fake_run.h"
 #include "io/hdf5_image.h"
 #include "io/hdf5_layout.h"
 #include "io/hdf5_message_writer.h"
 #include "io/simplon_series.h"
-#include "test/nodes/fake_run.h"
 #include "test/support/messages.h"
 #include "test/support/npz.h"
 #include "test/support/simplon.h"

@@ -14,7 +14,7 @@
 #include <doctest/doctest.h>
 
 #include "graph/error.h"
-#include "test/nodes/fake_run.h"
+#include "graph/fake_run.h"
 
 using namespace pnflow;
 using namespace pnflow::test;

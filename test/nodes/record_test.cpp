@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "graph/error.h"
+#include "graph/fake_run.h"
 #include "io/record_reader.h"
-#include "test/nodes/fake_run.h"
 #include "test/support/file_size_limit.h"
 #include "test/support/scratch_directory.h"
 

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "graph/error.h"
-#include "test/nodes/fake_run.h"
+#include "graph/fake_run.h"
 
 using namespace pnflow;
 using pnflow::test::FakeOpen;

@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
 
+#include "graph/fake_run.h"
 #include "nodes/limiter.h"
 #include "nodes/null_sink.h"
 #include "nodes/throttle.h"
 #include "nodes/zmq_source.h"
-#include "test/nodes/fake_run.h"
 
 using namespace pnflow;
 

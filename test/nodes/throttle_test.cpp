@@ -6,7 +6,7 @@
 
 #include <doctest/doctest.h>
 
-#include "test/nodes/fake_run.h"
+#include "graph/fake_run.h"
 
 using namespace pnflow;
 using namespace pnflow::test;

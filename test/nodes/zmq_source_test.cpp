@@ -11,7 +11,7 @@
 #include <zmq.hpp>
 
 #include "graph/error.h"
-#include "test/nodes/fake_run.h"
+#include "graph/fake_run.h"
 #include "test/support/simplon.h"
 
 using namespace pnflow;

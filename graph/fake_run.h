@@ -13,9 +13,11 @@
 #include "graph/node.h"
 #include "graph/registry.h"
 
+// What a node finds in a run, for the test or the benchmark of one node alone. Transforms and sinks
+// need no more than a Context(events); these are for what asks for more in open() or next().
 namespace pnflow::test {
 
-// What a node would find in a run, for a node that is tested alone. Keeps what the node says.
+// Keeps the log lines. Thread-safe.
 class FakeServices : public NodeServices {
  public:
   void log(LogLevel, std::string_view line) override {
@@ -44,6 +46,7 @@ class FakeServices : public NodeServices {
   std::vector<std::string> lines_;
 };
 
+// For open(): a window of 4, no limiter in front, an empty registry.
 class FakeOpen : public OpenContext {
  public:
   explicit FakeOpen(FakeServices& services) : services_(services) {}
@@ -64,6 +67,7 @@ class FakeOpen : public OpenContext {
   std::string name_ = "test";
 };
 
+// For next(): set `stop` to end the source.
 class FakeSource : public SourceContext {
  public:
   explicit FakeSource(FakeServices& services) : services_(services) {}
