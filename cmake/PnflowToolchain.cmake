@@ -20,6 +20,9 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 set(CMAKE_BUILD_RPATH "$ORIGIN")
+# Installed, they find each other from bin/, lib/ and lib/pnflow/, wherever the whole is moved to;
+# libraries outside of the system's directories (LibTorch) where they were.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1 -DNDEBUG")
@@ -35,15 +38,16 @@ endif()
 
 if(PNFLOW_SANITIZE STREQUAL "address")
   # vptr is left out: oneTBB's own headers trip it.
-  set(sanitize -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined)
+  set(PNFLOW_SANITIZE_FLAGS
+      -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined)
 elseif(PNFLOW_SANITIZE STREQUAL "thread")
-  set(sanitize -fsanitize=thread)
+  set(PNFLOW_SANITIZE_FLAGS -fsanitize=thread)
 elseif(PNFLOW_SANITIZE)
   message(FATAL_ERROR "PNFLOW_SANITIZE is '${PNFLOW_SANITIZE}'; it can be 'address', 'thread' or empty")
 endif()
 if(PNFLOW_SANITIZE)
-  add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:${sanitize};-fno-omit-frame-pointer>")
-  add_link_options(${sanitize})
+  add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:${PNFLOW_SANITIZE_FLAGS};-fno-omit-frame-pointer>")
+  add_link_options(${PNFLOW_SANITIZE_FLAGS})
 endif()
 
 find_program(PNFLOW_MOLD mold)
