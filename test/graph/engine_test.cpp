@@ -5,21 +5,14 @@
 #include <algorithm>
 #include <random>
 
-#include "graph/log.h"
 #include "graph/report.h"
 #include "test/graph/support/plan_builder.h"
+#include "test/graph/support/quiet.h"
 
 using namespace pnflow;
 using namespace pnflow::test;
 
 namespace {
-
-struct Quiet {
-  Quiet() { logger()->set_level(spdlog::level::off); }
-  Quiet(const Quiet&) = delete;
-  Quiet& operator=(const Quiet&) = delete;
-  ~Quiet() { logger()->set_level(spdlog::level::info); }
-};
 
 struct Result {
   RunStatus status;
