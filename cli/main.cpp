@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench.h"
 #include "cli/nodes.h"
 #include "cli/push.h"
 #include "cli/run.h"
@@ -20,7 +21,8 @@ namespace {
 
 using AddCommand = void (*)(CLI::App&, int&);
 constexpr AddCommand commands[] = {pnflow::add_run_command, pnflow::add_validate_command,
-                                   pnflow::add_nodes_command, pnflow::add_push_command};
+                                   pnflow::add_nodes_command, pnflow::add_push_command,
+                                   pnflow::add_bench_command};
 
 constexpr int run_time_error = 1;
 constexpr int wrong_command_line = 2;
