@@ -56,15 +56,19 @@ std::size_t index_of(const Plan& plan, const std::string& name) {
   return static_cast<std::size_t>(found - names.begin());
 }
 
-void check_node(const PlannedNode& node, const std::vector<int>& workers) {
+void check_node(const PlannedNode& node, const BenchOptions& options) {
   const NodeKind kind = node.type->kind;
+  const bool single = std::ranges::max(options.workers) == 1;
   if (kind == NodeKind::gate) {
     throw Refusal(
         fmt::format("{} is a {}: it does no work of its own; measure the nodes before "
                     "and behind it",
                     node.name, node.type->name));
   }
-  if (std::ranges::max(workers) == 1) return;
+  if (options.cold && (kind != NodeKind::transform || !single)) {
+    throw Refusal("--cold is for transforms with one worker");
+  }
+  if (single) return;
   if (kind == NodeKind::source) {
     throw Refusal(fmt::format("--workers: {} is a source, which gives one message after the other",
                               node.name));
@@ -130,17 +134,24 @@ void print_tally(const SoloNode::Tally& tally) {
   }
 }
 
+// Where there is more around a message than is to be measured.
+bool has_manual_time(const BenchOptions& options, const NodeBench& bench) {
+  return options.cold || bench.kind() == NodeKind::source;
+}
+
 void register_measurements(const BenchOptions& options, const Plan& plan, NodeBench& bench) {
   for (const int workers : options.workers) {
     auto* entry = benchmark::RegisterBenchmark(
         fmt::format("{}/{}", plan.name, options.node).c_str(),
-        [&bench, workers](benchmark::State& state) { bench.measure(state, workers); });
+        [&bench, workers, cold = options.cold](benchmark::State& state) {
+          bench.measure(state, workers, cold);
+        });
     entry->ArgName(BenchTable::workers)
         ->Arg(workers)
         ->Unit(benchmark::kMicrosecond)
         ->MinTime(options.min_time)
         ->Repetitions(options.repetitions);
-    if (bench.kind() == NodeKind::source) {
+    if (has_manual_time(options, bench)) {
       entry->UseManualTime();
     } else {
       entry->MeasureProcessCPUTime()->UseRealTime();
@@ -177,7 +188,7 @@ int measure(const BenchOptions& options) {
   std::vector<std::string> overrides = options.overrides;
   Plan plan = plan_of(options, overrides, registry);
   const std::size_t index = index_of(plan, options.node);
-  check_node(plan.nodes[index], options.workers);
+  check_node(plan.nodes[index], options);
   const auto fed = fed_sources(plan, index);
   std::unique_ptr<BenchProducer> producer;
   logger()->set_level(spdlog::level::warn);
@@ -202,7 +213,7 @@ int measure(const BenchOptions& options) {
   if (!bench.error().empty()) throw std::runtime_error(bench.error());
   const bool is_async = bench.kind() == NodeKind::async_transform;
   fmt::print("{}\n", table.text(is_async ? "in work" : BenchTable::workers,
-                                bench.kind() != NodeKind::source));
+                                !has_manual_time(options, bench)));
   if (bench.kind() != NodeKind::source) print_tally(bench.tally());
   return 0;
 }

@@ -20,7 +20,8 @@ struct BenchOptions {
   RecordingLimits input;
   double min_time = 0.5;  // seconds of one repetition
   int repetitions = 3;
-  std::string json_file;                // empty: none
+  bool cold = false;      // the caches are emptied before each message; transforms only
+  std::string json_file;  // empty: none
   std::vector<std::string> push_files;  // names and patterns; empty: there is another producer
 };
 

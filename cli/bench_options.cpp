@@ -33,6 +33,11 @@ void add_measuring(CLI::App& bench, const std::shared_ptr<BenchOptions>& options
                   "Repetitions of each measurement; shown is their median")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  bench.add_flag(
+      "--cold", options->cold,
+      "Empty the caches before each message: what a node takes in a run in which others\n"
+      "take longer; without, what it takes when all wait for it. For transforms with\n"
+      "one worker; takes long, because emptying takes time too");
   bench.add_option("--json", options->json_file,
                    "Write all measurements to this file, in Google Benchmark's format");
 }

@@ -1,15 +1,29 @@
 #include "cli/node_bench.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <numeric>
 
 #include "cli/bench_table.h"
 #include "graph/error.h"
 #include "graph/log.h"
+#include "graph/metrics.h"
 #include "graph/source_drain.h"
 
 namespace pnflow {
+
+namespace {
+
+constexpr std::size_t cache_line = 64;
+
+// Twice what the largest cache holds.
+std::size_t swept_bytes() {
+  const long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return size > 0 ? 2 * static_cast<std::size_t>(size) : std::size_t{64} << 20;
+}
+
+}  // namespace
 
 NodeBench::NodeBench(const Plan& plan, std::size_t node, Registry& registry)
     : plan_(plan), node_(node), registry_(registry) {}
@@ -50,7 +64,7 @@ std::size_t NodeBench::input_bytes() const {
       [](const RecordedMessage& message) { return message.batch.bytes(); });
 }
 
-void NodeBench::measure(benchmark::State& state, int at_once) {
+void NodeBench::measure(benchmark::State& state, int at_once, bool cold) {
   if (error_.empty()) {
     // What the node has to say of its input it has said, and will say again for each message.
     logger()->set_level(spdlog::level::err);
@@ -59,7 +73,7 @@ void NodeBench::measure(benchmark::State& state, int at_once) {
       switch (kind()) {
         case NodeKind::source: measure_source(state); break;
         case NodeKind::sink: measure_sink(state, at_once); break;
-        default: measure_transform(state, at_once); break;
+        default: measure_transform(state, at_once, cold); break;
       }
     } catch (const std::exception& error) {
       error_ = error.what();
@@ -91,11 +105,27 @@ void NodeBench::measure_sink(benchmark::State& state, int at_once) {
                 static_cast<double>(messages));
 }
 
-void NodeBench::measure_transform(benchmark::State& state, int at_once) {
+void NodeBench::run_cold(benchmark::State& state) {
+  std::vector<char> sweep(swept_bytes());
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < sweep.size(); i += cache_line) ++sweep[i];
+    benchmark::DoNotOptimize(sweep.data());
+    benchmark::ClobberMemory();
+    const auto start = Clock::now();
+    solo_->run(input_, 1);
+    state.SetIterationTime(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+}
+
+void NodeBench::measure_transform(benchmark::State& state, int at_once, bool cold) {
   open(at_once);
   const auto messages = static_cast<std::uint64_t>(state.max_iterations);
   const std::uint64_t events_before = solo_->tally().events;
-  while (state.KeepRunningBatch(state.max_iterations)) solo_->run(input_, messages);
+  if (cold) {
+    run_cold(state);
+  } else {
+    while (state.KeepRunningBatch(state.max_iterations)) solo_->run(input_, messages);
+  }
   set_rates(state, solo_->tally().events - events_before,
             static_cast<double>(input_bytes()) / static_cast<double>(input_.size()) *
                 static_cast<double>(messages));

@@ -24,8 +24,9 @@ class NodeBench {
   void record(const RecordingLimits& limits, int at_once);
 
   // Measures; an exception ends this and all further measurements, and is kept as error(). Sets
-  // items (events), bytes, the counter BenchTable::workers, and processor time of the process.
-  void measure(benchmark::State& state, int at_once);
+  // items (events), bytes, and the counter BenchTable::workers. `cold`: of a transform, with the
+  // caches emptied before each message.
+  void measure(benchmark::State& state, int at_once, bool cold);
   const std::string& error() const { return error_; }
 
   const std::vector<RecordedMessage>& input() const { return input_; }
@@ -38,7 +39,8 @@ class NodeBench {
   void judge() const;
   void measure_source(benchmark::State& state);
   void measure_sink(benchmark::State& state, int at_once);
-  void measure_transform(benchmark::State& state, int at_once);
+  void measure_transform(benchmark::State& state, int at_once, bool cold);
+  void run_cold(benchmark::State& state);
   void set_rates(benchmark::State& state, std::uint64_t events, double bytes) const;
 
   const Plan& plan_;

@@ -86,7 +86,7 @@ def test_an_asynchronous_node_has_as_many_messages_in_work_as_workers(tmp_path):
 
 
 def test_a_finite_source_is_run_again(tmp_path):
-    graph = write_graph(tmp_path, simulated({"count": 3, "preload": 3}, "source -> end",
+    graph = write_graph(tmp_path, simulated({"count": 40, "preload": 3}, "source -> end",
                                             end={"type": "null_sink"}))
     [row] = measured(bench(graph, "source"))
     assert float(row["events/s"]) > 0
@@ -102,6 +102,12 @@ def test_without_a_producer_of_its_own_it_waits_for_one(tmp_path):
         assert waiting.wait() == 0, waiting.output
     assert "fed with 6 messages" in waiting.output
     assert pushed.returncode in (0, 1)  # what nobody took is lost
+
+
+def test_a_transform_is_measured_with_empty_caches(simulation):
+    [row] = measured(pnflow("bench", simulation, "--node", "peaks", "--cold", "--min-time", 0.0005,
+                            "--repetitions", 1))
+    assert "cores" not in row and float(row["events/s"]) > 0
 
 
 # ---------------------------------------------------------------- the input
@@ -168,6 +174,8 @@ def test_the_json_is_google_benchmarks_own(tmp_path, simulation):
     ("peaks", ["--set", "peaks.min_num_peek=3"], ["unknown key 'min_num_peek'"]),
     ("peaks", ["--json", "nowhere/x.json"], ["nowhere/x.json"]),
     ("peaks", ["--workers", "0"], ["--workers"]),
+    ("peaks", ["--workers", "1,2", "--cold"], ["--cold is for transforms with one worker"]),
+    ("infer", ["--cold"], ["--cold is for transforms with one worker"]),
     ("peaks", ["--memory", "5 apples"], ["'5 apples' is not a size"]),
 ])
 def test_what_cannot_be_measured_is_refused_by_name_with_exit_code_2(simulation, node, arguments,

@@ -22,14 +22,15 @@ def described() -> dict[str, dict]:
 # ---------------------------------------------------------------- help
 
 @pytest.mark.parametrize("command, options, codes", [
-    ([], ["--help", "--version", "run", "validate", "nodes", "push", "bench"], [0, 1, 2, 3, 4, 130]),
+    ([], ["--help", "--version", "run", "validate", "nodes", "push", "bench"],
+     [0, 1, 2, 3, 4, 130]),
     (["run"], ["graph", "--set", "--report", "--strict", "--quiet"], [0, 1, 2, 3, 4, 130]),
     (["validate"], ["graph", "--set", "--resolved"], [0, 2]),
     (["nodes"], ["type", "--plugin", "--json"], [0, 2]),
     (["push"], ["--connect", "--bind", "--files", "--sim", "--count", "--loop", "--rate", "--end",
                 "--queue", "--timeout", "--linger", "--shape", "--dtype", "--seed"], [0, 1, 2]),
     (["bench"], ["graph", "--node", "--set", "--workers", "--min-time", "--repetitions", "--json",
-                 "--messages", "--memory", "--push"], [0, 1, 2, 130]),
+                 "--messages", "--memory", "--push", "--cold"], [0, 1, 2, 130]),
 ])
 def test_help_names_the_options_and_the_exit_codes(command, options, codes):
     done = pnflow(*command, "--help")
