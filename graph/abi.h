@@ -21,11 +21,18 @@
 #define PNFLOW_ABI_LIBRARY "libstdc++-cxx11abi" PNFLOW_STRINGIFY(_GLIBCXX_USE_CXX11_ABI)
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__has_feature)  // Clang has no macros for it
+#if __has_feature(address_sanitizer)
+#define PNFLOW_ABI_SANITIZER "asan"
+#elif __has_feature(thread_sanitizer)
+#define PNFLOW_ABI_SANITIZER "tsan"
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
 #define PNFLOW_ABI_SANITIZER "asan"
 #elif defined(__SANITIZE_THREAD__)
 #define PNFLOW_ABI_SANITIZER "tsan"
-#else
+#endif
+#if !defined(PNFLOW_ABI_SANITIZER)
 #define PNFLOW_ABI_SANITIZER "none"
 #endif
 
