@@ -119,7 +119,7 @@ void print_input(const BenchOptions& options, const PlannedNode& node, const Nod
     return;
   }
   std::size_t events = 0;
-  for (const RecordedMessage& message : bench.input()) events += message.states->size();
+  for (const RecordedInput& message : bench.input()) events += message.states->size();
   fmt::print(", fed with {} messages{}, {:.1f} MB\n", bench.input().size(),
              events > 0 ? fmt::format(" of {} events", events) : "",
              static_cast<double>(bench.input_bytes()) / 1e6);

@@ -59,9 +59,8 @@ void NodeBench::judge() const {
 }
 
 std::size_t NodeBench::input_bytes() const {
-  return std::transform_reduce(
-      input_.begin(), input_.end(), std::size_t{0}, std::plus<>(),
-      [](const RecordedMessage& message) { return message.batch.bytes(); });
+  return std::transform_reduce(input_.begin(), input_.end(), std::size_t{0}, std::plus<>(),
+                               [](const RecordedInput& message) { return message.batch.bytes(); });
 }
 
 void NodeBench::measure(benchmark::State& state, int at_once, bool cold) {

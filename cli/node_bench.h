@@ -29,7 +29,7 @@ class NodeBench {
   void measure(benchmark::State& state, int at_once, bool cold);
   const std::string& error() const { return error_; }
 
-  const std::vector<RecordedMessage>& input() const { return input_; }
+  const std::vector<RecordedInput>& input() const { return input_; }
   std::size_t input_bytes() const;
   // What the node has made of its input, each message once; a writer: of its last measurement.
   const SoloNode::Tally& tally() const { return tally_; }
@@ -46,7 +46,7 @@ class NodeBench {
   const Plan& plan_;
   std::size_t node_;
   Registry& registry_;
-  std::vector<RecordedMessage> input_;
+  std::vector<RecordedInput> input_;
   std::unique_ptr<SoloNode> solo_;  // of a transform, for solo_at_once_ messages
   int solo_at_once_ = 0;
   SoloNode::Tally tally_;

@@ -12,10 +12,10 @@
 
 namespace pnflow {
 
-std::vector<RecordedMessage> record_input(const Plan& plan, std::size_t node, Registry& registry,
-                                          const RecordingLimits& limits,
-                                          std::shared_ptr<MemoryPool> memory) {
-  std::vector<RecordedMessage> recorded;
+std::vector<RecordedInput> record_input(const Plan& plan, std::size_t node, Registry& registry,
+                                        const RecordingLimits& limits,
+                                        std::shared_ptr<MemoryPool> memory) {
+  std::vector<RecordedInput> recorded;
   std::size_t bytes = 0;
   const auto keep = [&](const Batch& batch, const Context& context) {
     recorded.push_back({context.source(), context.message(), batch, context.states()});
@@ -27,7 +27,7 @@ std::vector<RecordedMessage> record_input(const Plan& plan, std::size_t node, Re
     throw RunError(fmt::format("no message came to '{}'; of what stands before it:\n{}",
                                plan.nodes[node].name, books_text(books)));
   }
-  std::ranges::sort(recorded, {}, [](const RecordedMessage& message) {
+  std::ranges::sort(recorded, {}, [](const RecordedInput& message) {
     return std::tie(message.source, message.number);
   });
   return recorded;

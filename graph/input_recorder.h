@@ -15,7 +15,7 @@
 namespace pnflow {
 
 // A message as it comes to a node: its payload, the fates of its events, and where it is from.
-struct RecordedMessage {
+struct RecordedInput {
   std::string source;
   std::uint64_t number = 0;  // at its source
   Batch batch;
@@ -31,9 +31,9 @@ struct RecordingLimits {
 // number; fewer when the sources end before. Messages that have nothing left to do come to no node,
 // and are not among them. `memory`: as in TappedRun. `node` is not a source.
 // Throws RunError as TappedRun does, and when no message came.
-PNFLOW_API std::vector<RecordedMessage> record_input(const Plan& plan, std::size_t node,
-                                                     Registry& registry,
-                                                     const RecordingLimits& limits = {},
-                                                     std::shared_ptr<MemoryPool> memory = nullptr);
+PNFLOW_API std::vector<RecordedInput> record_input(const Plan& plan, std::size_t node,
+                                                   Registry& registry,
+                                                   const RecordingLimits& limits = {},
+                                                   std::shared_ptr<MemoryPool> memory = nullptr);
 
 }  // namespace pnflow

@@ -73,7 +73,7 @@ class SoloNode::Impl {
   RunState run_;
   std::shared_ptr<Region> region_;
   SoloWork work_;
-  NodeRuntime runtime_;  // goes before `work_`, which its node may still owe answers
+  NodeRuntime runtime_;     // goes before `work_`, which its node may still owe answers
   std::uint64_t next_ = 0;  // messages so far
   bool opened_ = false;
 };
@@ -83,7 +83,7 @@ SoloNode::SoloNode(const Plan& plan, std::size_t node, Registry& registry, int a
 SoloNode::~SoloNode() = default;
 void SoloNode::open() { impl_->open(); }
 std::shared_ptr<MemoryPool> SoloNode::input_pool() { return impl_->input_pool(); }
-void SoloNode::run(std::span<const RecordedMessage> input, std::uint64_t messages) {
+void SoloNode::run(std::span<const RecordedInput> input, std::uint64_t messages) {
   impl_->run(input, messages);
 }
 void SoloNode::close() { impl_->close(); }

@@ -43,7 +43,7 @@ class PNFLOW_API SoloNode {
   // ended, and returns when it has answered the last one. A sink's write() runs on a thread of its
   // own, with at most the plan's window of messages between it and prepare(). Exceptions of bodies
   // fail the message's events. After open(); `input` is not empty.
-  void run(std::span<const RecordedMessage> input, std::uint64_t messages);
+  void run(std::span<const RecordedInput> input, std::uint64_t messages);
   // Nothing more comes: draining() and close(). Throws what they throw. Destruction closes too.
   void close();
 

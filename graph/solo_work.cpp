@@ -59,7 +59,7 @@ void check_events(const Batch& batch, const Context& context) {
 
 }  // namespace
 
-Context SoloWork::context_for(const RecordedMessage& in) {
+Context SoloWork::context_for(const RecordedInput& in) {
   return {runtime_, in.source, in.number, in.states};
 }
 
@@ -88,7 +88,7 @@ void SoloWork::process_all(Input input, std::uint64_t begin, std::uint64_t end) 
   in_parallel(at_once_, [&] {
     Tally tally;
     for (std::uint64_t i = next++; i < end; i = next++) {
-      const RecordedMessage& in = input[i % input.size()];
+      const RecordedInput& in = input[i % input.size()];
       Context context = context_for(in);
       try {
         check_events(type.process(runtime_.node(), in.batch, context), context);
@@ -111,7 +111,7 @@ void SoloWork::submit_all(Input input, std::uint64_t begin, std::uint64_t end) {
       ++region_->inside;
       ++region_->admitted;
     }
-    const RecordedMessage& in = input[i % input.size()];
+    const RecordedInput& in = input[i % input.size()];
     Completion completion(context_for(in),
                           [this, credits, region = region_](const std::optional<Batch>& batch,
                                                             const Context& context) {
@@ -185,7 +185,7 @@ void SoloWork::write_all(Input input, std::uint64_t begin, std::uint64_t end) {
 }
 
 // Nothing when nothing is left to write.
-std::optional<SoloWork::Item> SoloWork::prepare(const Sink& sink, const RecordedMessage& in) {
+std::optional<SoloWork::Item> SoloWork::prepare(const Sink& sink, const RecordedInput& in) {
   Context context = context_for(in);
   const bool raw = context.events() == 0;
   std::unique_ptr<Sink::Prepared> prepared;

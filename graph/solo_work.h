@@ -15,7 +15,7 @@ namespace pnflow {
 // How each kind of node is fed by SoloNode, and what becomes of the events. Private to graph/.
 class SoloWork {
  public:
-  using Input = std::span<const RecordedMessage>;
+  using Input = std::span<const RecordedInput>;
 
   // `room`: messages of a sink at most between prepare() and the end of write().
   SoloWork(NodeRuntime& runtime, std::shared_ptr<Region> region, int at_once, int room)
@@ -35,12 +35,12 @@ class SoloWork {
   };
 
   const std::string& name() const { return runtime_.planned().name; }
-  Context context_for(const RecordedMessage& in);
+  Context context_for(const RecordedInput& in);
   void book(const SoloNode::Tally& tally);
   void book(const EventStates& states);
   void fail(Context& context, SoloNode::Tally& tally);
   void answered(const std::optional<Batch>& batch, const Context& context);
-  std::optional<Item> prepare(const Sink& sink, const RecordedMessage& in);
+  std::optional<Item> prepare(const Sink& sink, const RecordedInput& in);
   void write(Sink& sink, Item item);
 
   NodeRuntime& runtime_;

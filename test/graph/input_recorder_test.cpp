@@ -11,9 +11,9 @@ using namespace pnflow::test;
 
 namespace {
 
-std::vector<std::uint64_t> message_numbers(const std::vector<RecordedMessage>& recorded) {
+std::vector<std::uint64_t> message_numbers(const std::vector<RecordedInput>& recorded) {
   std::vector<std::uint64_t> numbers;
-  for (const RecordedMessage& message : recorded) numbers.push_back(message.number);
+  for (const RecordedInput& message : recorded) numbers.push_back(message.number);
   return numbers;
 }
 
@@ -41,7 +41,7 @@ TEST_CASE("a node's input is recorded with the fates of its events, in the sourc
   REQUIRE(recorded.size() == 12);
   CHECK(message_numbers(recorded) ==
         std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
-  for (const RecordedMessage& message : recorded) {
+  for (const RecordedInput& message : recorded) {
     CHECK(message.source == "counting0");
     REQUIRE(message.batch.events() == 2);
     CHECK(message.batch.array("number").as<std::uint64_t>()[0] == 2 * message.number);

@@ -14,8 +14,8 @@ using namespace pnflow::test;
 namespace {
 
 // Messages as "counting" sends them.
-std::vector<RecordedMessage> input_of(std::size_t messages, std::size_t events) {
-  std::vector<RecordedMessage> input;
+std::vector<RecordedInput> input_of(std::size_t messages, std::size_t events) {
+  std::vector<RecordedInput> input;
   for (std::size_t i = 0; i < messages; ++i) {
     input.push_back(
         {"source", i, numbered(events, i * events), std::make_shared<const EventStates>(events)});
@@ -105,7 +105,7 @@ TEST_CASE("a decoder alone opens events, and what it cannot read is unreadable")
   const auto source = graph.add("counting", Counting::Params{.raw = true});
   const auto decode =
       graph.add("decoding", Decoding::Params{.events = 4, .bad_every = 2}, {source});
-  std::vector<RecordedMessage> input;
+  std::vector<RecordedInput> input;
   for (std::uint64_t i = 0; i < 4; ++i) {
     Batch wire;
     wire.set_message_field("wire", array_of(*heap_pool(), std::vector<std::uint64_t>{i}));
