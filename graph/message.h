@@ -15,7 +15,7 @@ namespace pnflow {
 struct MessageHead {
   const std::string* source = nullptr;  // name of the node that it came from
   std::uint64_t sequence = 0;           // its number there, from 0, without gaps
-  Array wire;                           // the raw bytes, where there are and a node wants to keep them
+  Array wire;                           // raw bytes, where a node wants to keep them
   std::shared_ptr<Account> account;
   std::shared_ptr<void> slot;  // of the window; returned with the last handle
 };
