@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "graph/error.h"
 #include "io/hdf5_header.h"
@@ -53,36 +55,59 @@ std::optional<Hdf5Dataset> Hdf5Message::find(std::span<const std::string> paths)
   return std::nullopt;
 }
 
-void Hdf5Message::add_paths(const std::string& group, int depth,
-                            std::vector<std::string>& paths) const {
-  std::vector<std::string> children;
-  hsize_t at = 0;
+std::vector<std::string> Hdf5Message::links(const std::string& group) const {
+  struct Collected {
+    std::vector<std::string> names;
+    std::size_t left;
+  };
+  // Each link takes more room in the file than this, unless its index leads in circles.
+  constexpr std::size_t least_link_bytes = 8;
+  Collected collected{{}, image_->bytes().size() / least_link_bytes};
   const auto collect = [](hid_t, const char* name, const H5L_info_t* link, void* into) -> herr_t {
-    if (link->type == H5L_TYPE_HARD) static_cast<std::vector<std::string>*>(into)->push_back(name);
+    auto& found = *static_cast<Collected*>(into);
+    if (found.left-- == 0) return -1;
+    if (link->type == H5L_TYPE_HARD) found.names.emplace_back(name);
     return 0;
   };
+  hsize_t at = 0;
   if (H5Literate_by_name(image_->file(), group.c_str(), H5_INDEX_NAME, H5_ITER_INC, &at, collect,
-                         &children, H5P_DEFAULT) < 0) {
+                         &collected, H5P_DEFAULT) < 0) {
     throw DataError("damaged metadata", fmt::format("group {} cannot be listed", group));
   }
-  for (const std::string& child : children) {
-    const std::string path = (group == "/" ? "/" : group + "/") + child;
-    if (!has_link(path)) continue;
-    H5O_info_t object;
-    if (H5Oget_info_by_name2(image_->file(), path.c_str(), &object, H5O_INFO_BASIC, H5P_DEFAULT) <
-        0) {
-      throw DataError("damaged metadata", fmt::format("{} cannot be opened", path));
-    }
-    if (object.type == H5O_TYPE_DATASET) paths.push_back(path);
-    // A hard link may lead back to a group above it.
-    if (object.type == H5O_TYPE_GROUP && depth < max_depth) add_paths(path, depth + 1, paths);
-  }
+  return std::move(collected.names);
 }
 
 std::vector<std::string> Hdf5Message::paths() const {
+  struct Group {
+    std::string path;
+    int depth;
+  };
   const h5::SilentErrors silent;
   std::vector<std::string> paths;
-  add_paths("/", 0, paths);
+  std::vector<Group> groups = {{"/", 0}};
+  // Hard links may lead back to a group above, or to one group in many ways.
+  H5O_info_t root;
+  if (H5Oget_info2(image_->file(), &root, H5O_INFO_BASIC) < 0) {
+    throw DataError("damaged metadata", "the root group cannot be opened");
+  }
+  std::set<haddr_t> seen = {root.addr};
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const Group group = groups[g];
+    for (const std::string& child : links(group.path)) {
+      const std::string path = (group.depth == 0 ? "/" : group.path + "/") + child;
+      if (!has_link(path)) continue;
+      H5O_info_t object;
+      if (H5Oget_info_by_name2(image_->file(), path.c_str(), &object, H5O_INFO_BASIC, H5P_DEFAULT) <
+          0) {
+        throw DataError("damaged metadata", fmt::format("{} cannot be opened", path));
+      }
+      if (object.type == H5O_TYPE_DATASET) paths.push_back(path);
+      if (object.type == H5O_TYPE_GROUP && group.depth < max_depth &&
+          seen.insert(object.addr).second) {
+        groups.push_back({path, group.depth + 1});
+      }
+    }
+  }
   std::ranges::sort(paths);
   return paths;
 }

@@ -25,11 +25,13 @@ class Hdf5Message {
   // Throws what read_layout() throws.
   std::optional<Hdf5Dataset> find(std::span<const std::string> paths) const;
 
-  // All datasets that hard links lead to, sorted. Throws DataError("damaged metadata").
+  // All datasets that hard links lead to, sorted; each group is looked into once, however many lead
+  // to it. Throws DataError("damaged metadata").
   std::vector<std::string> paths() const;
 
  private:
-  void add_paths(const std::string& group, int depth, std::vector<std::string>& paths) const;
+  // Names of a group's hard links.
+  std::vector<std::string> links(const std::string& group) const;
   bool has_link(const std::string& path) const;
 
   std::shared_ptr<const Hdf5Image> image_;

@@ -174,6 +174,20 @@ TEST_CASE("Data said to lie in other files are not looked for") {
   CHECK(fates(external) == std::vector<std::string>{"unsupported layout"});
 }
 
+TEST_CASE("Groups that lead back to themselves in many ways are each looked into once") {
+  const Buffer bytes = test::hdf5_file([](hid_t file) {
+    const h5::Group group(H5Gcreate2(file, "/data", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    for (const char* name : {"/data/a", "/data/b", "/data/c", "/data/d", "/up"}) {
+      H5Lcreate_hard(file, "/data", file, name, H5P_DEFAULT, H5P_DEFAULT);
+    }
+    H5Lcreate_hard(file, "/", file, "/data/root", H5P_DEFAULT, H5P_DEFAULT);
+    const h5::Dataspace space(H5Screate(H5S_SCALAR));
+    const h5::Dataset dataset(H5Dcreate2(file, "/data/data", H5T_STD_I32LE, space.get(),
+                                         H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  });
+  CHECK(Hdf5Message(bytes).paths() == std::vector<std::string>{"/data/data"});
+}
+
 TEST_CASE("Chunk extents of 0, on which HDF5 1.10 would divide by zero, are damaged metadata") {
   Buffer bytes = test::counting_file({3, 100}, {1, 100});
   // Extents of the data layout message: 1, 100, element size 4, 32 bits each.
