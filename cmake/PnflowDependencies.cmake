@@ -16,6 +16,13 @@ find_package(nlohmann_json REQUIRED CONFIG)
 find_package(CLI11 REQUIRED CONFIG)
 find_package(cppzmq REQUIRED CONFIG)
 find_package(HDF5 REQUIRED COMPONENTS C HL)
+if(CMAKE_C_COMPILER_ID STREQUAL "Clang")
+  # zfp's package file asks for OpenMP, for which Debian's clang has no header. Only the library
+  # itself uses it, so the answer is never used.
+  set(OpenMP_C_FLAGS -fopenmp)
+  set(OpenMP_C_LIB_NAMES gomp)
+  find_library(OpenMP_gomp_LIBRARY NAMES libgomp.so.1 REQUIRED)
+endif()
 find_package(zfp REQUIRED CONFIG)
 find_package(ZLIB REQUIRED)
 find_package(zstd REQUIRED CONFIG)

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Seeds for the fuzz targets: small captured messages, and smaller ones made from their pixels.
+
+    make_seeds.py DIRECTORY     writes DIRECTORY/TARGET/..., one directory for each target
+"""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import struct
+import sys
+import zipfile
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+SETS = pathlib.Path(__file__).resolve().parents[1] / "data" / "lclstreamer"
+LARGEST = 60_000  # bytes of a captured message that is taken as it is
+
+# Filters as LCLStreamer sets them.
+HDF5_FILTERS = {
+    "none": {},
+    "gzip": {"compression": "gzip", "compression_opts": 3},
+    "shuffle": {"compression": "gzip", "compression_opts": 3, "shuffle": True},
+    "checksum": {"shuffle": True, "fletcher32": True},
+    "lz4": hdf5plugin.Bitshuffle(cname="lz4"),
+    "zstd": hdf5plugin.Bitshuffle(cname="zstd", clevel=5),
+    "bitshuffle": hdf5plugin.Bitshuffle(cname="none"),
+    "zfp": hdf5plugin.Zfp(),
+}
+# As codecs.cpp numbers them.
+(INFLATE, INFLATE_RAW, BEGINNING, UNSHUFFLE, FLETCHER, BLOCKS, BITSHUFFLE, ZFP, ENCODE,
+ PIPELINE) = range(10)
+DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
+
+
+def small_arrays(dtype) -> dict[str, np.ndarray]:
+    """Two events of 2 panels, 7 x 9 pixels, from a captured set."""
+    with np.load(SETS / "hdf5_none_u16_panels" / "expected.npz") as expected:
+        return {"image": expected["images"][:2, :2, 20:27, 30:39].astype(dtype),
+                "timestamp": expected["timestamp_u64"][:2],
+                "wavelength": np.array([1.3, np.nan])}
+
+
+def hdf5_message(arrays, filters, libver="earliest", **more) -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w", libver=libver) as file:
+        for name, path in (("image", "/data/data"), ("timestamp", "/data/timestamp"),
+                           ("wavelength", "/data/wavelength"), *((name, name) for name in more)):
+            array = (arrays | more)[name]
+            chunks = (1, *array.shape[1:]) if array.ndim else None
+            lossy = isinstance(filters, hdf5plugin.Zfp) and name != "image"
+            file.create_dataset(path, data=array, chunks=chunks, **({} if lossy else filters))
+    return out.getvalue()
+
+
+def npz_message(arrays, save=np.savez, **more) -> bytes:
+    out = io.BytesIO()
+    save(out, detector_data=arrays["image"], timestamp=arrays["timestamp"],
+         photon_wavelength=arrays["wavelength"], **more)
+    return out.getvalue()
+
+
+def npay_message(arrays, **more) -> bytes:
+    fields = {"/data/data": arrays["image"], "/data/timestamp": arrays["timestamp"],
+              "/data/wavelength": arrays["wavelength"], **more}
+    out = b"YAPN" + struct.pack("<II", 1, len(fields))
+    for name, array in fields.items():
+        for text in (name.encode(), array.dtype.str.encode()):
+            out += struct.pack("<I", len(text)) + text
+        out += struct.pack(f"<I{array.ndim}q", array.ndim, *array.shape)
+        out += struct.pack("<BQQ", 0, array.nbytes, array.nbytes) + array.tobytes()
+    return out
+
+
+def streamed_npz(arrays) -> bytes:
+    """With data descriptors."""
+
+    class Unseekable(io.RawIOBase):
+        parts: list[bytes] = []
+
+        def writable(self):
+            return True
+
+        def write(self, part):
+            self.parts.append(bytes(part))
+            return len(part)
+
+    out = Unseekable()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("detector_data.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array(member, arrays["image"])
+        archive.comment = b"comment"
+    return b"".join(out.parts)
+
+
+def captured(pattern: str):
+    for path in sorted(SETS.glob(f"{pattern}/msg_*.bin")):
+        if path.stat().st_size <= LARGEST:
+            yield f"{path.parent.name}_{path.stem}", path.read_bytes()
+
+
+def hdf5_seeds():
+    for dtype in ("u2", "f4"):
+        arrays = small_arrays(dtype)
+        for name, filters in HDF5_FILTERS.items():
+            if name != "zfp" or dtype == "f4":
+                yield f"{name}_{dtype}", hdf5_message(arrays, filters)
+    yield "latest", hdf5_message(small_arrays("i4"), HDF5_FILTERS["gzip"], libver="latest")
+    shape = np.array([2, 2, 7, 9], np.int32)
+    yield "original_shape", hdf5_message(small_arrays("u2"), {}, **{"/data/original_shape": shape})
+    yield "scalar", hdf5_message(small_arrays("u2"), {}, **{"/a/b/c": np.array(3.0)})
+    yield from captured("hdf5_*")
+
+
+def npz_seeds():
+    more = {"detector_data_original_shape": np.array([2, 2, 7, 9], np.int32)}
+    for dtype in ("u2", ">f4", "f8"):
+        yield f"stored_{dtype[-2:]}", npz_message(small_arrays(dtype), **more)
+        yield f"deflated_{dtype[-2:]}", npz_message(small_arrays(dtype), np.savez_compressed)
+    text = small_arrays("i2") | {"timestamp": np.array(["1700000000.5", "1700000001.17"])}
+    yield "text", npz_message(text, scalar=np.array(1.5), bytes=np.array([b"abc"]))
+    yield "streamed", streamed_npz(small_arrays("u2"))
+    yield from captured("npz_*")
+
+
+def npay_seeds():
+    for dtype in ("u2", ">f4"):
+        yield dtype[-2:], npay_message(small_arrays(dtype))
+    more = {"text": np.array(["é"]), "scalar": np.array(2), "none": np.zeros((0, 3))}
+    yield "more", npay_message(small_arrays("i4"), **more)
+
+
+def simplon_pairs():
+    """Of each set its first image behind its start message, which need not come first."""
+    for directory in sorted(SETS.glob("simplon_*")):
+        blobs = [path.read_bytes() for path in sorted(directory.glob("msg_*.bin"))]
+        start = next(blob for blob in blobs if blob[:1] == b"c" and b"shape" in blob)
+        image = min((blob for blob in blobs if blob[:1] == b"m"), key=len)
+        yield directory.name, start, image
+
+
+def simplon_seeds():
+    for name, start, image in simplon_pairs():
+        yield name, struct.pack("<I", len(start)) + start + image
+
+
+def any_seeds():
+    settings = [0, 0x21, 0x22, 0x80, 0x41]
+    for group in (hdf5_seeds(), npz_seeds(), npay_seeds()):
+        for number, (name, message) in enumerate(group):
+            if len(message) < 20_000:
+                yield name, bytes([settings[number % len(settings)]]) + message
+    for name, _, image in simplon_pairs():
+        yield name, bytes([0]) + image
+
+
+def codec_input(codec, stored, *, result, element=2, block=0, mask=0, values=()) -> bytes:
+    values = (list(values) + [0] * 6)[:6]
+    return struct.pack("<BHBHB6I", codec, result, element, block, mask, *values) + stored
+
+
+def codec_seeds():
+    pixels = small_arrays("u2")["image"]
+    raw = np.tile(pixels.ravel(), 20)
+    for name in ("gzip", "lz4", "zstd", "bitshuffle", "zfp", "checksum"):
+        dtype = "f4" if name == "zfp" else "u2"
+        array = raw.astype(dtype)[: 16 * 200].reshape(16, 200)
+        with h5py.File("x", "w", driver="core", backing_store=False) as file:
+            data = file.create_dataset("d", data=array, chunks=array.shape, **HDF5_FILTERS[name])
+            _, chunk = data.id.read_direct_chunk((0, 0))
+            creation = data.id.get_create_plist()
+            values = [creation.get_filter(i)[2] for i in range(creation.get_nfilters())][-1]
+        size = {"result": array.nbytes, "element": array.itemsize, "values": values}
+        if name == "gzip":
+            yield name, codec_input(INFLATE, chunk, **size)
+            yield "raw", codec_input(INFLATE_RAW, chunk[2:-4], **size)
+            yield "beginning", codec_input(BEGINNING, chunk[2:-4], result=12)
+            yield "pipeline_gzip", codec_input(PIPELINE, chunk, block=0o12, mask=1, **size)
+        elif name == "zfp":
+            number = {"result": array.nbytes, "element": DTYPES.index("f4"), "values": values}
+            yield name, codec_input(ZFP, chunk, **number)
+            yield "pipeline_zfp", codec_input(PIPELINE, chunk, block=0o5, **number)
+        elif name == "checksum":
+            yield name, codec_input(PIPELINE, chunk, block=0o32, **size)
+            yield "fletcher32", codec_input(FLETCHER, chunk, **size)
+            yield "unshuffle", codec_input(UNSHUFFLE, chunk, **size)
+        elif name == "bitshuffle":
+            yield name, codec_input(BLOCKS, chunk, **size)
+        else:
+            mask = ["bitshuffle", "lz4", "zstd"].index(name)
+            yield name, codec_input(BITSHUFFLE, chunk, mask=mask, **size)
+            yield name + "_blocks", codec_input(BLOCKS, chunk[12:], mask=mask, block=4096, **size)
+            yield "pipeline_" + name, codec_input(PIPELINE, chunk, block=0o4, **size)
+    yield "encode", codec_input(ENCODE, raw[:500].tobytes(), result=0)
+
+
+def npy_seeds():
+    for number, array in enumerate((
+            small_arrays("u2")["image"], np.array(1.5), np.array(["1.5", "x"]), np.array([b"abc"]),
+            np.zeros((0, 3), ">i8"), np.asfortranarray(np.zeros((2, 3))), np.array([1j]),
+            np.zeros(2, [("a", "u2"), ("b", "f4", (3,))]))):
+        for version in ((1, 0), (2, 0), (3, 0)):
+            out = io.BytesIO()
+            np.lib.format.write_array(out, array, version)
+            yield f"{number}_{version[0]}", out.getvalue()
+
+
+TARGETS = {"hdf5_message": hdf5_seeds, "npz_message": npz_seeds, "npay_message": npay_seeds,
+           "simplon_message": simplon_seeds, "any_message": any_seeds, "codecs": codec_seeds,
+           "npy_header": npy_seeds}
+
+
+def main():
+    for target, seeds in TARGETS.items():
+        directory = pathlib.Path(sys.argv[1]) / target
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in seeds():
+            (directory / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
