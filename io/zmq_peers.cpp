@@ -24,9 +24,11 @@ ZmqPeers::ZmqPeers(zmq::context_t& context, zmq::socket_t& socket, const std::st
   monitor_.connect(address);
 }
 
+// In this order: an event that comes when nobody is there to read it, and it may come at any time,
+// would hold the I/O thread, and that the lock which the end of the monitoring takes.
 ZmqPeers::~ZmqPeers() {
-  monitor_.close();
   zmq_socket_monitor(socket_.handle(), nullptr, 0);
+  monitor_.close();
 }
 
 std::optional<ZmqPeers::Event> ZmqPeers::next() {
