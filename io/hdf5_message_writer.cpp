@@ -22,7 +22,7 @@ void require(bool done, const std::string& path, const char* what) {
   if (!done) throw std::invalid_argument(fmt::format("{}: HDF5 cannot {}", path, what));
 }
 
-h5::Properties creation_properties(const Hdf5Field& field, std::span<const hsize_t> chunk,
+h5::Properties creation_properties(const NamedArray& field, std::span<const hsize_t> chunk,
                                    Hdf5Compression compression) {
   h5::Properties properties(H5Pcreate(H5P_DATASET_CREATE));
   bool set = H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data()) >= 0 &&
@@ -38,7 +38,7 @@ h5::Properties creation_properties(const Hdf5Field& field, std::span<const hsize
     set = set && H5Pset_filter(properties.get(), filter_id::bitshuffle, H5Z_FLAG_OPTIONAL,
                                values.size(), values.data()) >= 0;
   }
-  require(set, field.path, "describe the dataset");
+  require(set, field.name, "describe the dataset");
   return properties;
 }
 
@@ -50,23 +50,19 @@ std::vector<std::byte> compress(std::span<const std::byte> event, DType dtype,
                                                codecs::BitshuffleCompressor::lz4);
 }
 
-void write_field(hid_t file, hid_t links, const Hdf5Field& field, Hdf5Compression compression) {
-  const std::size_t bytes = elements_of(field.shape) * size_of(field.dtype);
-  if (field.shape.empty() || bytes == 0 || bytes != field.data.size()) {
-    throw std::invalid_argument(fmt::format("{}: {} bytes for shape {}", field.path,
-                                            field.data.size(), to_string(field.shape)));
-  }
+void write_field(hid_t file, hid_t links, const NamedArray& field, Hdf5Compression compression) {
+  check_named_array(field);
   const std::vector<hsize_t> extents(field.shape.begin(), field.shape.end());
   std::vector<hsize_t> chunk = extents;
   chunk[0] = 1;
   const h5::Properties properties = creation_properties(field, chunk, compression);
   const h5::Dataspace space(
       H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
-  const h5::Dataset dataset(H5Dcreate2(file, field.path.c_str(), h5_type_of(field.dtype),
+  const h5::Dataset dataset(H5Dcreate2(file, field.name.c_str(), h5_type_of(field.dtype),
                                        space.get(), links, properties.get(), H5P_DEFAULT));
-  require(static_cast<bool>(dataset), field.path, "create the dataset");
+  require(static_cast<bool>(dataset), field.name, "create the dataset");
 
-  const std::size_t event_bytes = bytes / field.shape[0];
+  const std::size_t event_bytes = field.data.size() / field.shape[0];
   std::vector<hsize_t> at(extents.size(), 0);
   for (; at[0] < extents[0]; ++at[0]) {
     std::span<const std::byte> stored = field.data.subspan(at[0] * event_bytes, event_bytes);
@@ -77,13 +73,13 @@ void write_field(hid_t file, hid_t links, const Hdf5Field& field, Hdf5Compressio
     }
     require(
         H5Dwrite_chunk(dataset.get(), H5P_DEFAULT, 0, at.data(), stored.size(), stored.data()) >= 0,
-        field.path, "write a chunk");
+        field.name, "write a chunk");
   }
 }
 
 }  // namespace
 
-std::vector<std::byte> write_hdf5_message(std::span<const Hdf5Field> fields,
+std::vector<std::byte> write_hdf5_message(std::span<const NamedArray> fields,
                                           Hdf5Compression compression) {
   const h5::SilentErrors silent;
   const h5::Properties access(H5Pcreate(H5P_FILE_ACCESS));
@@ -96,7 +92,7 @@ std::vector<std::byte> write_hdf5_message(std::span<const Hdf5Field> fields,
           name, "set up a file in memory");
   const h5::File file(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()));
   require(static_cast<bool>(file), name, "make a file in memory");
-  for (const Hdf5Field& field : fields) write_field(file.get(), links.get(), field, compression);
+  for (const NamedArray& field : fields) write_field(file.get(), links.get(), field, compression);
 
   require(H5Fflush(file.get(), H5F_SCOPE_LOCAL) >= 0, name, "flush");
   const ssize_t size = H5Fget_file_image(file.get(), nullptr, 0);

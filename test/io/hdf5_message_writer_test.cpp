@@ -21,7 +21,7 @@ TEST_CASE("What the writer writes the reader reads, for each compression and dty
       for (std::byte& byte : pixels) byte = static_cast<std::byte>(random() % 4);
       const std::vector<std::uint64_t> times = {1, 2, std::uint64_t{7} << 32U};
       const std::vector<double> wavelengths = {1.3, 1.31, 1.32};
-      const std::vector<Hdf5Field> fields = {
+      const std::vector<NamedArray> fields = {
           {"/entry/deep/image", dtype, shape, pixels},
           {"/entry/time", DType::u64, {3}, test::bytes_of(times)},
           {"/wavelength", DType::f64, {3}, test::bytes_of(wavelengths)}};
@@ -29,9 +29,9 @@ TEST_CASE("What the writer writes the reader reads, for each compression and dty
       CHECK(bytes == write_hdf5_message(fields, compression));
 
       const Hdf5Message message(bytes);
-      for (const Hdf5Field& field : fields) {
-        CAPTURE(field.path);
-        const std::vector<std::string> paths = {"/nothing", field.path};
+      for (const NamedArray& field : fields) {
+        CAPTURE(field.name);
+        const std::vector<std::string> paths = {"/nothing", field.name};
         const auto dataset = message.find(paths);
         REQUIRE(dataset);
         CHECK(dataset->info().dtype == field.dtype);
@@ -48,7 +48,7 @@ TEST_CASE("What the writer writes the reader reads, for each compression and dty
 
 TEST_CASE("Fields that cannot be written are refused") {
   const std::vector<std::uint16_t> pixels(12);
-  const auto write = [](std::vector<Hdf5Field> fields) {
+  const auto write = [](std::vector<NamedArray> fields) {
     write_hdf5_message(fields, Hdf5Compression::none);
   };
   const auto data = test::bytes_of(pixels);

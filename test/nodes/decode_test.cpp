@@ -71,7 +71,7 @@ struct Sample {
   Hdf5Compression compression = Hdf5Compression::gzip;
 
   Sample() { std::iota(pixels.begin(), pixels.end(), std::uint16_t{0}); }
-  std::vector<Hdf5Field> fields() const {
+  std::vector<NamedArray> fields() const {
     return {
         {"/data/data", DType::u16, shape, std::as_bytes(std::span(pixels))},
         {"/data/timestamp", DType::u64, {timestamp.size()}, std::as_bytes(std::span(timestamp))},
@@ -84,7 +84,7 @@ struct Sample {
 };
 
 template <class T>
-Hdf5Field field(std::string path, const std::vector<T>& values) {
+NamedArray field(std::string path, const std::vector<T>& values) {
   return {std::move(path), dtype_of<T>, {values.size()}, std::as_bytes(std::span(values))};
 }
 
@@ -296,10 +296,10 @@ TEST_CASE("a message whose fields do not fit together is unreadable") {
   sample.timestamp.pop_back();
   CHECK(refusal(sample.bytes()) == "wrong shape");
   const std::vector<std::uint8_t> small(12, 1);
-  const Hdf5Field bytes_image{"/data/data", DType::u8, {1, 3, 4}, std::as_bytes(std::span(small))};
+  const NamedArray bytes_image{"/data/data", DType::u8, {1, 3, 4}, std::as_bytes(std::span(small))};
   CHECK(refusal(write_hdf5_message(std::span(&bytes_image, 1), Hdf5Compression::none)) ==
         "wrong dtype");
-  const Hdf5Field elsewhere{"/entry/data", DType::u8, {1, 3, 4}, std::as_bytes(std::span(small))};
+  const NamedArray elsewhere{"/entry/data", DType::u8, {1, 3, 4}, std::as_bytes(std::span(small))};
   CHECK(refusal(write_hdf5_message(std::span(&elsewhere, 1), Hdf5Compression::none)) ==
         "missing image");
   Decode::Params params;
@@ -347,7 +347,7 @@ TEST_CASE("merged and padded panels are taken apart by the original shape of the
 TEST_CASE("decode takes names of fields, encoder, photon energy and all forms of time stamps") {
   Sample sample;
   auto fields = sample.fields();
-  fields[0].path = "/entry/images";
+  fields[0].name = "/entry/images";
   const std::vector<double> seconds{1700000000.25, 7301444403200000000.0, std::nan("")};
   const std::vector<float> encoder{1.5F, 2.5F, 3.5F};
   const std::vector<double> energy{9000, 9500, std::nan("")};
