@@ -85,24 +85,43 @@ void bitshuffle_decode_chunk(ConstBytes stored, std::size_t element_bytes,
                     compressor, out);
 }
 
-std::vector<std::byte> bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
-                                               BitshuffleCompressor compressor) {
+namespace {
+
+// The payload, with room for `header` bytes in front of it.
+std::vector<std::byte> encode(ConstBytes raw, std::size_t element_bytes, std::size_t block,
+                              BitshuffleCompressor compressor, std::size_t header) {
   const std::size_t elements = raw.size() / element_bytes;
-  const std::size_t block = bshuf_default_block_size(element_bytes);
   const bool lz4 = compressor == BitshuffleCompressor::lz4;
   const std::size_t bound = lz4 ? bshuf_compress_lz4_bound(elements, element_bytes, block)
                                 : bshuf_compress_zstd_bound(elements, element_bytes, block);
-  std::vector<std::byte> stored(header_bytes + bound);
-  put_big_endian<std::uint64_t>(raw.size(), stored);
-  put_big_endian<std::uint32_t>(static_cast<std::uint32_t>(block * element_bytes),
-                                Bytes(stored).subspan(8));
-  std::byte* payload = stored.data() + header_bytes;
+  std::vector<std::byte> stored(header + bound);
+  std::byte* payload = stored.data() + header;
   const std::int64_t size =
       lz4 ? bshuf_compress_lz4(raw.data(), payload, elements, element_bytes, block)
           : bshuf_compress_zstd(raw.data(), payload, elements, element_bytes, block, zstd_level);
   if (size < 0) throw std::bad_alloc();
-  stored.resize(header_bytes + static_cast<std::size_t>(size));
+  stored.resize(header + static_cast<std::size_t>(size));
   return stored;
+}
+
+}  // namespace
+
+std::vector<std::byte> bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
+                                               BitshuffleCompressor compressor) {
+  const std::size_t block = bshuf_default_block_size(element_bytes);
+  auto stored = encode(raw, element_bytes, block, compressor, header_bytes);
+  put_big_endian<std::uint64_t>(raw.size(), stored);
+  put_big_endian<std::uint32_t>(static_cast<std::uint32_t>(block * element_bytes),
+                                Bytes(stored).subspan(8));
+  return stored;
+}
+
+std::vector<std::byte> bitshuffle_encode(ConstBytes raw, std::size_t element_bytes,
+                                         std::size_t block_elements,
+                                         BitshuffleCompressor compressor) {
+  const std::size_t block =
+      block_elements == 0 ? bshuf_default_block_size(element_bytes) : block_elements;
+  return encode(raw, element_bytes, block, compressor, 0);
 }
 
 }  // namespace pnflow::codecs

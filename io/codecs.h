@@ -44,6 +44,10 @@ void bitshuffle_decode_chunk(ConstBytes stored, std::size_t element_bytes,
 // With the header, blocks of the library's default size. `compressor` is lz4 or zstd.
 std::vector<std::byte> bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
                                                BitshuffleCompressor compressor);
+// Only the payload, with blocks of `block_elements` elements (a multiple of 8; 0: the default).
+std::vector<std::byte> bitshuffle_encode(ConstBytes raw, std::size_t element_bytes,
+                                         std::size_t block_elements,
+                                         BitshuffleCompressor compressor);
 
 // A chunk of HDF5's filter 32013 (H5Z-ZFP 1.x). `header` is the filter's client values: a version
 // word, then a ZFP header, which holds scalar type, extents and mode; type and number of elements
