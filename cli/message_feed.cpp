@@ -18,7 +18,9 @@ std::optional<MessageFeed::Item> MessageFeed::next() {
     ++pass_;
     if (*size == 0 || (passes_ > 0 && pass_ == passes_)) return {};
   }
-  Item item{message(number_), maker_->events(number_).value_or(0)};
+  Item item{message(number_), maker_->events(number_).value_or(0), number_};
+  const auto first = maker_->arrival(0), now = maker_->arrival(number_);
+  if (first && now) item.since_first = std::chrono::nanoseconds(*now - *first);
   ++number_;
   ++given_;
   return item;

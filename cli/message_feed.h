@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -21,6 +23,9 @@ class MessageMaker {
   virtual zmq::message_t make(std::size_t number) = 0;
   // Events in the message; nothing: not known.
   virtual std::optional<std::size_t> events(std::size_t number) const = 0;
+  // When the message was received that this one repeats, nanoseconds of Unix time; nothing, as by
+  // default: not known.
+  virtual std::optional<std::int64_t> arrival(std::size_t) const { return {}; }
 };
 
 // The messages of a maker in order, once or several times over. When they are sent more than once
@@ -29,7 +34,10 @@ class MessageFeed {
  public:
   struct Item {
     zmq::message_t message{};
-    std::size_t events = 0;  // 0: not known
+    std::size_t events = 0;  // 0: not known, or none
+    std::size_t number = 0;  // of the message in its pass
+    // After the first message of the pass, by the times of arrival; 0 when they are not known.
+    std::chrono::nanoseconds since_first{0};
   };
 
   // `passes`: how often all of them are sent, 0: without end. `count`: messages to send at most,

@@ -11,8 +11,10 @@
 #include <thread>
 #include <utility>
 
+#include "cli/file_events.h"
 #include "cli/recorded_messages.h"
 #include "cli/signals.h"
+#include "cli/simulated_events.h"
 #include "graph/error.h"
 #include "graph/log.h"
 #include "graph/units.h"
@@ -36,10 +38,16 @@ struct Sent {
 };
 
 std::unique_ptr<MessageMaker> maker_of(const PushOptions& options) {
-  if (!options.simulate) return std::make_unique<RecordedMessages>(options.files);
-  auto simulated = options.simulated;
-  simulated.count = options.count;
-  return std::make_unique<SimulatedMessages>(simulated);
+  std::unique_ptr<EventSupply> events;
+  if (options.simulate) {
+    events = std::make_unique<SimulatedEvents>(options.simulation, options.count);
+  } else if (options.pack) {
+    events = std::make_unique<FileEvents>(options.files, options.count);
+  }
+  if (events) return std::make_unique<PackedMessages>(std::move(events), options.packing);
+  auto recorded = std::make_unique<RecordedMessages>(options.files);
+  if (options.recorded_pace) recorded->require_arrivals();
+  return recorded;
 }
 
 class Pusher {
@@ -86,10 +94,14 @@ class Pusher {
   void send_all() {
     const auto interval = std::chrono::duration_cast<Clock::duration>(
         std::chrono::duration<double>(options_.rate > 0 ? 1 / options_.rate : 0));
-    auto due = Clock::now();
+    auto due = Clock::now(), pass_began = due;
     while (!interrupted_) {
       auto item = feed_.next();
       if (!item) return;
+      if (options_.recorded_pace) {
+        if (item->number == 0) pass_began = Clock::now();
+        due = pass_began + item->since_first;
+      }
       wait_until(due);
       due = std::max(due + interval, Clock::now() - look_around);
       const std::size_t bytes = item->message.size();
@@ -146,7 +158,8 @@ class Pusher {
 int push_messages(const PushOptions& options) {
   std::optional<MessageFeed> feed;
   try {
-    feed.emplace(maker_of(options), options.loop, options.simulate ? 0 : options.count);
+    const bool packs = options.simulate || options.pack;
+    feed.emplace(maker_of(options), options.loop, packs ? 0 : options.count);
   } catch (const std::exception& error) {
     fmt::print(stderr, "pnflow push: {}\n", error.what());
     return 2;

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/simulated_messages.h"
+#include "cli/packed_messages.h"
+#include "io/simulation.h"
 
 namespace CLI {
 class App;
@@ -18,10 +19,13 @@ struct PushOptions {
   std::vector<std::string> connect;
   std::vector<std::string> files;  // names and patterns
   bool simulate = false;           // simulated events in place of files
-  SimulatedMessages::Options simulated;
-  std::size_t count = 0;                      // messages of files, events of a simulation; 0: all
+  SimulationSettings simulation;
+  bool pack = false;  // the events of files in messages of their own, as of a simulation
+  PackingOptions packing;
+  std::size_t count = 0;                      // messages as they are, events to be packed; 0: all
   std::size_t loop = 1;                       // times that the messages are sent; 0: without end
   double rate = 0;                            // messages per second; 0: as fast as they are taken
+  bool recorded_pace = false;                 // as they arrived, by the times in a record
   bool end = true;                            // an end marker for every peer when all is sent
   int send_queue = 5;                         // messages for each peer
   std::chrono::milliseconds timeout{30'000};  // to wait for peers

@@ -11,6 +11,7 @@ import pytest
 
 from peers import Pull
 from support import DATA, Process, Run, graph, message_files, messages, pnflow
+from tar_records import START, write_record
 
 FILES = str(DATA / "lclstreamer" / "hdf5_three_ranks" / "msg_*.bin")
 
@@ -154,3 +155,64 @@ def test_push_feeds_a_pipeline(tmp_path):
         report = run.finish()
     assert report["events"]["delivered"] == 100
     assert report["messages"]["decoded"] == 25
+
+
+# ---------------------------------------------------------------- records
+
+def test_a_record_is_sent_byte_for_byte_between_single_messages(tmp_path):
+    batch = [b"a", bytes(512), bytes(range(256)) * 5, b"zz"]
+    record = write_record(tmp_path / "a.tar", batch, [START + i for i in range(4)])
+    (tmp_path / "one.bin").write_bytes(b"single")
+    arguments = ["--files", record, "--files", tmp_path / "one.bin", "--loop", "2"]
+    with Pull() as pull, Process("push", "--connect", pull.endpoint, *arguments) as push:
+        assert pull.take() == (batch + [b"single"]) * 2
+        assert push.wait() == 0
+
+
+def test_a_record_that_is_cut_off_is_sent_up_to_the_cut_with_a_warning(tmp_path):
+    batch = [bytes([i]) * 5000 for i in range(3)]
+    record = write_record(tmp_path / "a.tar", batch, [START] * 3)
+    record.write_bytes(record.read_bytes()[:2 * (1536 + 5120) + 1536 + 100])
+    with Pull() as pull, Process("push", "--connect", pull.endpoint, "--files", record) as push:
+        assert pull.take() == batch[:2]
+        assert push.wait() == 0
+        assert "a.tar: message 2: 100 bytes of 5000; what stands in front of it is sent" in \
+            push.output
+
+
+def test_the_recorded_pace_is_kept_in_every_pass(tmp_path):
+    gaps = [0, 0.3, 0.3, 0.7]  # seconds after the first
+    arrivals = [START + 123_456_789 + int(gap * 1e9) for gap in gaps]
+    record = write_record(tmp_path / "a.tar", [bytes([i]) for i in range(4)], arrivals)
+    arguments = ["--files", record, "--pace", "recorded", "--loop", "2"]
+    with Pull() as pull, Process("push", "--connect", pull.endpoint, *arguments) as push:
+        times = []
+        for number in range(8):
+            assert pull.socket.recv() == bytes([number % 4])
+            times.append(time.monotonic())
+        assert pull.take() == []
+        assert push.wait() == 0
+    due = [*gaps, *(0.7 + gap for gap in gaps)]
+    late = [now - times[0] - gap for now, gap in zip(times, due)]
+    assert min(late) > -0.1 and max(late) < 2
+
+
+def test_the_recorded_pace_needs_records(tmp_path):
+    done = pnflow("push", "--connect", "tcp://127.0.0.1:9", "--files", FILES, "--pace", "recorded")
+    assert done.returncode == 2
+    assert "msg_0000.bin' is not a record" in done.stderr
+    for arguments in (["--sim", "--pace", "recorded"],
+                      ["--files", FILES, "--pace", "recorded", "--rate", "5"],
+                      ["--files", FILES, "--pace", "slow"]):
+        assert pnflow("push", "--connect", "tcp://127.0.0.1:9", *arguments).returncode == 2
+    record = write_record(tmp_path / "a.tar", [b"a"], [START])
+    done = pnflow("push", "--connect", "tcp://127.0.0.1:9", "--files", record, "--format", "npz")
+    assert done.returncode == 2
+    assert "a.tar' is a record, whose messages are sent as they are" in done.stderr
+
+
+def test_an_empty_message_of_a_record_is_refused_as_it_would_be_an_end_marker(tmp_path):
+    record = write_record(tmp_path / "a.tar", [b"a", b""], [START, START])
+    done = pnflow("push", "--connect", "tcp://127.0.0.1:9", "--files", record)
+    assert done.returncode == 2
+    assert "message_0000000001.bin' is empty: that would be an end marker" in done.stderr
