@@ -9,7 +9,8 @@ import re
 import pytest
 
 from cxi import cxi_files, events_in_files
-from support import DATA, ROOT, Run, needs_libtorch, pnflow
+from support import DATA, ROOT, Run, messages, needs_libtorch, pnflow
+from tar_records import read_record, records
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
@@ -78,6 +79,14 @@ def test_zmq_null_counts_what_was_pushed(tmp_path):
     assert report["messages"]["received"] == 3  # with the end marker
 
 
+def test_record_stores_the_messages_beside_what_is_made_of_them(tmp_path):
+    report = run(tmp_path, ROOT / "configs/record.yaml", feed=[PANELS])
+    assert report["events"]["delivered"] == report["events"]["decoded"] == 4
+    assert events_in_files(tmp_path) == 4
+    [record] = records(tmp_path / "records")
+    assert read_record(record)[0] == messages(PANELS)
+
+
 def test_hits_only_is_demo_with_its_own_settings(tmp_path):
     reports = []
     for name, settings in [("hits-only", []), ("demo", ["peaks.min_num_peak=30",
@@ -99,7 +108,7 @@ def test_a_config_without_a_socket_runs_alone(tmp_path, name):
 
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {"demo", "hits-only", "torchscript", "zmq_null",
-                                               "measure", "simulated", "slow-writer"}
+                                               "measure", "record", "simulated", "slow-writer"}
 
 
 # ---------------------------------------------------------------- swaps
