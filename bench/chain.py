@@ -2,21 +2,18 @@
 """Events per second of the chain from socket to CXI files, beside the same steps in Python, and the
 processor time that pnflow takes while little comes in.
 
-    .venv/bin/python bench/chain.py [--repeats 3]
+    .venv/bin/python bench/chain.py [--quick]
 
-Both sides get the same recorded messages from `pnflow push` over TCP on this machine, and find peaks
-by the same rule: background and sigma from the neighbourhood, bright pixels left out of them in two
-rounds, connected components of the pixels above. The Python side is one process with pyzmq, h5py,
-scipy.ndimage and numpy, as one would write it without a framework; its disk writes are not synced.
-Prints rows for bench/RESULTS.md; medians of the repeats.
+Both sides get the same recorded messages from `pnflow push` over TCP on this machine, and find
+peaks by the same rule: background and sigma from the neighbourhood, bright pixels left out of them
+in two rounds, connected components of the pixels above. The Python side is one process with pyzmq,
+h5py, scipy.ndimage and numpy, as one would write it without a framework; its disk writes are not
+synced. Writes section "chain" of the results.
 """
 
-import argparse
 import io
 import json
-import os
 import pathlib
-import platform
 import shutil
 import statistics
 import subprocess
@@ -30,9 +27,8 @@ import psutil
 import scipy.ndimage
 import zmq
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-PNFLOW = ROOT / "build" / "pnflow"
-DATA = ROOT / "test" / "data" / "lclstreamer"
+import harness
+from harness import DATA, PNFLOW, ROOT
 
 # Set of recorded messages, how often it is sent, and events in it.
 STREAMS = [("hdf5_epix10k2m_bslz4_u16", 120, 1), ("hdf5_bslz4_u16_panels", 300, 4),
@@ -146,65 +142,67 @@ def python_rate(name: str, loops: int) -> float:
     return rate
 
 
-def share_of(process: subprocess.Popen) -> float:
-    """Its processor time per second, over ten seconds; then it is ended."""
+def share_of(process: subprocess.Popen, seconds: float) -> float:
+    """Its processor time per second, over so many seconds; then it is ended."""
     watched = psutil.Process(process.pid)
     time.sleep(2)
     before, start = sum(watched.cpu_times()[:2]), time.monotonic()
-    time.sleep(10)
+    time.sleep(seconds)
     share = (sum(watched.cpu_times()[:2]) - before) / (time.monotonic() - start)
     process.terminate()
     process.wait()
     return share
 
 
-def framework_share(rate: int) -> float:
+def framework_share(rate: int, seconds: float) -> float:
     """Messages from memory through limiters and nodes with next to nothing to do."""
     settings = [f"source.rate={rate} Hz", "source.shape=[64,80]", "source.count=0",
                 "source.events_per_message=1", "infer.engine=none", "peaks.min_num_peak=0"]
     return share_of(subprocess.Popen(
         [PNFLOW, "run", ROOT / "configs" / "measure.yaml", "--quiet",
          *[word for value in settings for word in ("--set", value)]], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL))
+        stderr=subprocess.DEVNULL), seconds)
 
 
-def chain_share(rate: int, engine: str) -> float:
+def chain_share(rate: int, engine: str, seconds: float) -> float:
     """The whole chain, `rate` messages a second of 1 to 3 events of 64x80 pixels; 0: none comes."""
     endpoint = free_endpoint()
     with tempfile.TemporaryDirectory() as directory:
         pipeline = run(directory, endpoint, f"infer.engine={engine}")
         sender = push(endpoint, "hdf5_three_ranks", "--loop", 0, "--rate", rate) if rate else None
-        share = share_of(pipeline)
+        share = share_of(pipeline, seconds)
         if sender:
             sender.kill()
             sender.wait()
     return share
 
 
-def processor_name() -> str:
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
+SHARES = [(0, "`demo.yaml`", lambda seconds: chain_share(0, "threshold", seconds)),
+          (100, "`measure.yaml`, nothing to do", lambda seconds: framework_share(100, seconds)),
+          (100, "`demo.yaml`, engine none", lambda seconds: chain_share(100, "none", seconds)),
+          (100, "`demo.yaml`", lambda seconds: chain_share(100, "threshold", seconds))]
+
+
+def measured(options):
+    repeats = range(1 if options.quick else 3)
+    for name, loops, events in STREAMS:
+        loops = loops // 10 if options.quick else loops
+        ours = [1 / pnflow_rate(name, loops, events) for _ in repeats]
+        theirs = [1 / python_rate(name, max(1, loops // 10)) for _ in repeats]
+        print(f"{name}: {harness.short(ours)} an event; Python {harness.short(theirs)}", flush=True)
+        yield {"name": f"chain, {name}", "input": f"`{name}`", "pnflow": ours,
+               "alternatives": {"one Python process": theirs}}
+    for rate, graph, share in SHARES:
+        shares = [share(2 if options.quick else 10) for _ in repeats]
+        print(f"{rate} messages/s, {graph}: {100 * statistics.median(shares):.1f}% of a core",
+              flush=True)
+        yield {"name": f"share of a core, {rate}/s, {graph}", "rate": rate, "graph": graph,
+               "pnflow": shares}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
-    repeats = parser.parse_args().repeats
-    print(f"{processor_name()}, {os.cpu_count()} cores, medians of {repeats}\n")
-    print("| stream | pnflow, events/s | one Python process, events/s | ratio |\n|---|---|---|---|")
-    for name, loops, events in STREAMS:
-        ours = statistics.median(pnflow_rate(name, loops, events) for _ in range(repeats))
-        theirs = statistics.median(python_rate(name, max(1, loops // 10)) for _ in range(repeats))
-        print(f"| `{name}` | {ours:.1f} | {theirs:.1f} | {ours / theirs:.1f} |", flush=True)
-    print("\n| messages a second | graph | share of one core |\n|---|---|---|")
-    for rate, graph, measure in [(0, "demo.yaml", lambda: chain_share(0, "threshold")),
-                                 (100, "measure.yaml, nothing to do", lambda: framework_share(100)),
-                                 (100, "demo.yaml, engine none", lambda: chain_share(100, "none")),
-                                 (100, "demo.yaml", lambda: chain_share(100, "threshold"))]:
-        share = statistics.median(measure() for _ in range(repeats))
-        print(f"| {rate} | {graph} | {100 * share:.1f}% |", flush=True)
+    options = harness.arguments(__doc__)
+    harness.store("chain", list(measured(options)), options)
 
 
 if __name__ == "__main__":

@@ -190,3 +190,37 @@ def test_files_to_push_that_are_not_there_are_named():
     done = bench(DEMO, "decode", "--push", "nothing/*.bin")
     assert done.returncode == 2
     assert "no file is called 'nothing/*.bin'" in done.stderr
+
+
+# ---------------------------------------------------------------- what bench/ makes of the figures
+
+@pytest.fixture
+def report(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    import report
+    return report
+
+
+def results(**times) -> dict:
+    return {"nodes": {"measurements": [{"name": name, "pnflow": seconds}
+                                       for name, seconds in times.items()]}}
+
+
+def test_slower_is_what_takes_longer_by_more_than_a_tenth_and_more_than_its_spread(report):
+    old = results(same=[1, 1.1], slow=[1, 1.1], little=[1, 1.01], wide=[1, 3], faster=[2, 2.1],
+                  gone=[1])
+    new = results(same=[1, 1.1], slow=[1.5, 1.4], little=[1.05, 1.06], wide=[2.9, 3.5],
+                  faster=[1, 1.1], fresh=[9])
+    [line] = report.slower(old, new)
+    assert line.startswith("slow: 1.38 times what it was")
+
+
+def test_tables_replace_what_stands_between_the_markers_and_nothing_else(tmp_path, monkeypatch,
+                                                                         report):
+    (tmp_path / "bench").mkdir()
+    page = tmp_path / "bench" / "RESULTS.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    report.write("new")
+    report.write("newer")
+    assert page.read_text() == f"before\n{report.BEGIN}\n\nnewer\n\n{report.END}\nafter\n"

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Tables of build/bench/results.json, and what became slower since other results.
+
+    .venv/bin/python bench/report.py [--write] [--compare OLD.json]
+
+--write puts the tables between the two markers in bench/RESULTS.md; without, they are printed.
+--compare lists what takes more than 10% longer than in OLD.json although the repetitions of the two
+do not overlap, and exits with 1 when there is something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import statistics
+
+from harness import RESULTS, ROOT, short
+
+BEGIN = "<!-- what follows is written by scripts/bench.sh -->"
+END = "<!-- what scripts/bench.sh writes ends here -->"
+SLOWER = 1.10
+
+
+def ratio(row: dict, alternative: str) -> str:
+    value = statistics.median(row["alternatives"][alternative]) / statistics.median(row["pnflow"])
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def nodes_table(rows: list[dict]) -> list[str]:
+    lines = ["| node | input | of one | pnflow | alternative | its time | ratio |",
+             "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        what = row["input"] + (f", {row['workers']} workers" if row["workers"] > 1 else "")
+        for name in row["alternatives"] or [None]:
+            other = (f"{name} | {short(row['alternatives'][name])} | {ratio(row, name)}" if name
+                     else "- | - | -")
+            lines.append(f"| `{row['node']}` | {what} | {row['per']} | {short(row['pnflow'])} "
+                         f"| {other} |")
+    return lines
+
+
+def programs_table(rows: list[dict]) -> list[str]:
+    lines = ["| what | pnflow | alternative | its time | ratio |", "|---|---|---|---|---|"]
+    for row in rows:
+        others = row.get("alternatives") or {}
+        for name in others or [None]:
+            other = f"{name} | {short(others[name])} | {ratio(row, name)}" if name else "- | - | -"
+            lines.append(f"| {row['name']} | {short(row['pnflow'])} | {other} |")
+    return lines
+
+
+def chain_table(rows: list[dict]) -> list[str]:
+    lines = ["| stream | pnflow, events/s | one Python process, events/s | ratio |",
+             "|---|---|---|---|"]
+    for row in rows:
+        if "alternatives" in row:
+            [(name, theirs)] = row["alternatives"].items()
+            lines.append(f"| {row['input']} | {1 / statistics.median(row['pnflow']):.1f} "
+                         f"| {1 / statistics.median(theirs):.1f} | {ratio(row, name)} |")
+    lines += ["", "| messages a second | graph | share of one core |", "|---|---|---|"]
+    for row in rows:
+        if "rate" in row:
+            lines.append(f"| {row['rate']} | {row['graph']} "
+                         f"| {100 * statistics.median(row['pnflow']):.1f}% |")
+    return lines
+
+
+SECTIONS = {"nodes": ("Nodes", nodes_table), "programs": ("A hop, and the window", programs_table),
+            "chain": ("The chain", chain_table)}
+
+
+def text_of(results: dict) -> str:
+    parts = []
+    for key, (title, table) in SECTIONS.items():
+        if key not in results:
+            continue
+        section = results[key]
+        quick = " A quick run, only to see that all of it works." if section["quick"] else ""
+        parts.append("\n".join([
+            f"## {title}", "",
+            f"{section['machine']}, {section['date']}, commit `{section['commit']}`;",
+            f"`.venv/bin/python {section['command']}`.{quick}", "",
+            *table(section["measurements"])]))
+    return "\n\n".join(parts)
+
+
+def write(text: str):
+    path = ROOT / "bench" / "RESULTS.md"
+    before, _, rest = path.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+def by_name(results: dict) -> dict[str, list[float]]:
+    return {row["name"]: row["pnflow"]
+            for section in results.values() for row in section["measurements"]}
+
+
+def slower(old: dict, new: dict) -> list[str]:
+    found = []
+    before = by_name(old)
+    for name, times in by_name(new).items():
+        if name not in before:
+            continue
+        was, now = statistics.median(before[name]), statistics.median(times)
+        if now > SLOWER * was and min(times) > max(before[name]):
+            found.append(f"{name}: {now / was:.2f} times what it was ({was:.3g}, now {now:.3g})")
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md")
+    parser.add_argument("--compare", type=pathlib.Path, metavar="OLD.json", help="older results")
+    options = parser.parse_args()
+    results = json.loads(RESULTS.read_text())
+    if options.write:
+        write(text_of(results))
+    else:
+        print(text_of(results))
+    if options.compare:
+        lines = slower(json.loads(options.compare.read_text()), results)
+        print("\n".join(["slower:", *lines] if lines else ["nothing became slower"]))
+        raise SystemExit(bool(lines))
+
+
+if __name__ == "__main__":
+    main()
