@@ -65,6 +65,14 @@ Shape Hdf5Dataset::event_shape() const {
   return shape.empty() ? Shape{} : Shape(shape.begin() + 1, shape.end());
 }
 
+std::size_t Hdf5Dataset::stored_bytes() const {
+  // What is stored inside the header has no chunks and no filters.
+  if (layout_.chunks.empty()) return events() * event_bytes_;
+  std::size_t bytes = 0;
+  for (const StoredChunk& chunk : layout_.chunks) bytes += chunk.written ? chunk.size : 0;
+  return bytes;
+}
+
 void Hdf5Dataset::read_event(std::size_t event, std::span<std::byte> out) const {
   if (event >= events()) {
     throw std::out_of_range(fmt::format("event {} of {} in {}", event, events(), info().path));

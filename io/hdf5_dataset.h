@@ -21,6 +21,8 @@ class Hdf5Dataset {
   std::size_t events() const;
   Shape event_shape() const;
   std::size_t event_bytes() const { return event_bytes_; }
+  // Bytes that the dataset takes in the file, compressed as it is, without HDF5's own.
+  std::size_t stored_bytes() const;
 
   // Pixels of one event in C order and native byte order into `out`, event_bytes() long and aligned
   // to the element. Thread-safe, and without HDF5's lock unless the data are stored in a way that

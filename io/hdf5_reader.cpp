@@ -24,6 +24,7 @@ class Hdf5ArrayField final : public MessageField {
     for (const Filter& filter : info.filters) parts.push_back(describe(filter));
     return parts.empty() ? "contiguous" : fmt::format("{}", fmt::join(parts, ", "));
   }
+  std::optional<std::size_t> stored_bytes() const override { return dataset_.stored_bytes(); }
 
  private:
   Hdf5Dataset dataset_;

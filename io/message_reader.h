@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ class MessageField {
   virtual std::string text(std::size_t index) const;
   // How the bytes are stored, for people: "chunks of 1x352x384, bitshuffle (LZ4)", "deflate".
   virtual std::string storage() const = 0;
+  // Bytes that it takes in the message; nothing where the format does not tell.
+  virtual std::optional<std::size_t> stored_bytes() const { return {}; }
 };
 
 // What a format calls the fields of an event, where nobody says otherwise; of several names the

@@ -102,7 +102,7 @@ std::unique_ptr<MessageField> NpayReader::field(const Entry& entry) const {
                     fmt::format("{} bytes stored as {}", entry.size, entry.data.size()));
   }
   return std::make_unique<NumpyField>(
-      NumpyField::Description{entry.name, type, std::move(shape), "stored"},
+      NumpyField::Description{entry.name, type, std::move(shape), "stored", entry.data.size()},
       [data = entry.data] { return data; });
 }
 

@@ -48,7 +48,7 @@ std::unique_ptr<MessageField> NpzReader::find(std::span<const std::string> names
     try {
       auto array = member(*found);
       NumpyField::Description description{name, array->header().type, array->header().shape,
-                                          std::string(array->storage())};
+                                          std::string(array->storage()), found->data.size()};
       return std::make_unique<NumpyField>(std::move(description),
                                           [array = std::move(array)] { return array->data(); });
     } catch (const DataError& error) {

@@ -22,6 +22,7 @@ class NumpyField final : public MessageField {
     NumpyType type;
     Shape shape;
     std::string storage;
+    std::size_t stored_bytes;  // compressed as they are
   };
 
   // Throws DataError("implausible size") when the shape's bytes overflow.
@@ -34,6 +35,7 @@ class NumpyField final : public MessageField {
   bool is_text() const override { return description_.type.is_text(); }
   std::string text(std::size_t index) const override;
   std::string storage() const override { return description_.storage; }
+  std::optional<std::size_t> stored_bytes() const override { return description_.stored_bytes; }
 
  private:
   // Bytes `index * size` to `(index + 1) * size` of the array, whose errors get its name.

@@ -70,6 +70,7 @@ class SimplonImageField final : public MessageField {
   DType dtype() const override { return dtype_; }
   const Shape& shape() const override { return shape_; }
   std::string storage() const override { return std::string(bitshuffle_lz4); }
+  std::optional<std::size_t> stored_bytes() const override { return stored_.size(); }
   void read(std::size_t, std::span<std::byte> out) const override {
     codecs::bitshuffle_decode(stored_, size_of(dtype_), block_elements,
                               codecs::BitshuffleCompressor::lz4, out);
