@@ -47,6 +47,7 @@ using Dataset = Handle<H5Dclose>;
 using Dataspace = Handle<H5Sclose>;
 using Datatype = Handle<H5Tclose>;
 using Attribute = Handle<H5Aclose>;
+using Object = Handle<H5Oclose>;
 using Properties = Handle<H5Pclose>;
 
 // Keeps HDF5 from printing its error stack while it lives. The setting belongs to the calling

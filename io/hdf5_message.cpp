@@ -112,4 +112,12 @@ std::vector<std::string> Hdf5Message::paths() const {
   return paths;
 }
 
+std::vector<Hdf5Attribute> Hdf5Message::attributes(const std::string& path) const {
+  const h5::SilentErrors silent;
+  if (path != "/" && !has_link(path)) return {};
+  const h5::Object object(H5Oopen(image_->file(), path.c_str(), H5P_DEFAULT));
+  if (!object) throw DataError("damaged metadata", fmt::format("{} cannot be opened", path));
+  return read_attributes(object.get(), path);
+}
+
 }  // namespace pnflow

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "io/hdf5_attributes.h"
 #include "io/hdf5_dataset.h"
 #include "io/hdf5_image.h"
 
@@ -28,6 +29,10 @@ class Hdf5Message {
   // All datasets that hard links lead to, sorted; each group is looked into once, however many lead
   // to it. Throws DataError("damaged metadata").
   std::vector<std::string> paths() const;
+
+  // The attributes of a dataset or a group ("/" is the root) as read_attributes() takes them; none
+  // when there is no such object. Throws DataError("damaged metadata").
+  std::vector<Hdf5Attribute> attributes(const std::string& path) const;
 
  private:
   // Names of a group's hard links.
