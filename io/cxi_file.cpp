@@ -55,8 +55,10 @@ CxiFile::CxiFile(AtomicFile file, const CxiFormat& format, const CxiOrigin& orig
                     set_text_attribute(output_.id(), "pnflow_config", origin.config),
                 "attributes of the root");
   images_ = create_images(cxi_path::data, format_.dtype);
-  output_.check(set_integer_attribute(images_.get(), "normalized", format_.normalized ? 1 : 0),
-                "attribute normalized");
+  output_.check(
+      set_integer_attribute(images_.get(), "normalized", format_.normalized ? 1 : 0) &&
+          set_integer_attribute(images_.get(), "panels", static_cast<int>(format_.panels)),
+      "attributes of the images");
   if (format_.segmap) segmap_ = create_images(in_results(segmap_name), DType::u8);
   if (format_.logits) {
     for (std::size_t i = 0; i < logit_names.size(); ++i) {

@@ -32,7 +32,8 @@ struct CxiOrigin {
 // One CXI file that is being written, in the layout that CrystFEL's `peak_list_type = cxi` reads:
 // panels stacked vertically, (events, panels * height, width), one event per chunk; peak lists
 // (events, most peaks of an event, at least 1), unused entries 0. Images go to the file as they
-// come, everything small is kept until commit().
+// come, everything small is kept until commit(). The images carry the attributes `normalized` (0 or
+// 1) and `panels`.
 // For one thread at a time. Every error is DataError("write") with path and cause; after one, only
 // destruction makes sense, and the file stays as NAME.partial if there are events in it.
 class CxiFile {

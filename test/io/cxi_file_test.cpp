@@ -105,6 +105,7 @@ TEST_CASE("a CXI file holds what was appended, cut to the events that came") {
     CHECK(read.text_attribute("/", "pnflow_config") == "{\"window\":4}");
     CHECK(read.text_attribute("/", "pnflow_version") == PNFLOW_VERSION);
     CHECK(read.integer_attribute(cxi_path::data, "normalized") == 0);
+    CHECK(read.integer_attribute(cxi_path::data, "panels") == 2);
     CHECK_FALSE(read.has(cxi_path::mask));
     CHECK_FALSE(read.has(results + "/segmentation_map"));
   }
