@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-pytest.register_assert_rewrite("cxi", "inference", "support")
+pytest.register_assert_rewrite("cxi", "inference", "inspection", "support")
 
 import support  # noqa: E402
 
