@@ -21,8 +21,8 @@
 namespace {
 
 using AddCommand = void (*)(CLI::App&, int&);
-constexpr AddCommand commands[] = {pnflow::add_run_command, pnflow::add_validate_command,
-                                   pnflow::add_nodes_command, pnflow::add_push_command,
+constexpr AddCommand commands[] = {pnflow::add_run_command,     pnflow::add_validate_command,
+                                   pnflow::add_nodes_command,   pnflow::add_push_command,
                                    pnflow::add_inspect_command, pnflow::add_bench_command};
 
 constexpr int run_time_error = 1;
