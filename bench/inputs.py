@@ -14,6 +14,8 @@ import numpy as np
 from harness import DATA, PNFLOW, ROOT
 
 SIMULATED = ROOT / "configs" / "simulated.yaml"
+FILES = ROOT / "configs" / "files.yaml"
+RECORD = ROOT / "configs" / "record.yaml"
 SOCKET = ROOT / "configs" / "zmq_null.yaml"
 
 

@@ -12,25 +12,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import io
-import os
 import pathlib
 import subprocess
 import tempfile
 
-import cv2
 import h5py
 import numpy as np
-import scipy.ndimage
 import zmq
 
+import alternatives as python
 import harness
-from chain import lit_pixels
 from harness import DATA, NotMeasured, pnflow_times, python_times
-from inputs import SIMULATED, SOCKET, Simulated, captured, hdf5_message
+from inputs import FILES, RECORD, SIMULATED, SOCKET, Simulated, captured, hdf5_message
 
 EPIX = Simulated((16, 352, 384), peaks=60)
 PANELS = Simulated((4, 176, 192), peaks=60)
+RECORDED = ["hdf5_three_ranks", "hdf5_epix10k2m_bslz4_u16"]
 
 
 @dataclasses.dataclass
@@ -75,59 +72,74 @@ def pyzmq_times(path: pathlib.Path, options) -> list[float]:
             producer.wait()
 
 
+def file_source(options):
+    """A record's messages, handed on from the mapped file: nobody has touched their bytes yet."""
+    for name in RECORDED:
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory, "record.tar")
+            count = python.write_record(captured(name), path)
+            times = pnflow_times(FILES, "source", options,
+                                 settings=[f"source.files=[{path}]", "source.loop=0"])
+            yield Row("file_source", f"a record of {count} messages of `{name}`", "message",
+                      times["message"],
+                      alternatives={"tarfile": python_times(python.read_record, [path], options)})
+
+
+def record(options):
+    """Both sides end with a synced file; long enough for many messages to one of them."""
+    options = argparse.Namespace(**{**vars(options), "min_time": 6 * options.min_time})
+    for name in RECORDED:
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory, "python.tar")
+            times = pnflow_times(RECORD, "record", options, push=DATA / name / "msg_*.bin",
+                                 settings=[f"record.directory={directory}/records"])
+            theirs = python_times(lambda messages: python.write_record(messages, path), [captured(name)],
+                                  options)
+        yield Row("record", f"messages of `{name}`", "message", times["message"],
+                  alternatives={"tarfile": theirs})
+
+
 def sim_source(options):
     for events in [EPIX, PANELS]:
         times = pnflow_times(SIMULATED, "source", options,
                              settings=[*events.settings, "source.count=0"])
         random = np.random.default_rng(1)
         yield Row("sim_source", events.text, "event", times["message"],
-                  alternatives={"numpy": python_times(lambda e: simulate(e, random), [events],
+                  alternatives={"numpy": python_times(lambda e: python.simulate(e, random), [events],
                                                       options)})
-
-
-def simulate(events: Simulated, random: np.random.Generator) -> int:
-    """Poisson background, Gaussian noise and peaks."""
-    image = random.poisson(10.0, events.shape) + random.normal(0, 2, events.shape)
-    panels, height, width = events.shape
-    offset = np.arange(-5, 6)
-    for _ in range(events.peaks):
-        panel = random.integers(panels)
-        y, x = random.uniform(6, height - 7), random.uniform(6, width - 7)
-        rows, columns = int(y) + offset, int(x) + offset
-        shape = np.exp(-((rows - y)[:, None] ** 2 + (columns - x) ** 2) / (2 * 1.2 ** 2))
-        image[panel, rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] += (
-            random.uniform(200, 2000) * shape)
-    np.clip(np.rint(image), 0, 65535).astype(np.uint16)
-    return 1
 
 
 def decode(options):
     for name, alternative, work in [
-            ("hdf5_none_u16_panels", "h5py", read_hdf5),
-            ("hdf5_epix10k2m_bslz4_u16", "h5py, hdf5plugin", read_hdf5),
-            ("hdf5_bslz4_u16_panels", "h5py, hdf5plugin", read_hdf5),
-            ("hdf5_bszstd_u16_panels", "h5py, hdf5plugin", read_hdf5),
-            ("hdf5_gzip_shuffle_u16_panels", "h5py", read_hdf5),
-            ("hdf5_zfp_f32_panels", "h5py, hdf5plugin", read_hdf5),
-            ("npz_timestamp_f64_seconds", "numpy.load", read_npz),
-            ("npz_deflate_batch_f32", "numpy.load", read_npz)]:
+            ("hdf5_none_u16_panels", "h5py", python.read_hdf5),
+            ("hdf5_epix10k2m_bslz4_u16", "h5py, hdf5plugin", python.read_hdf5),
+            ("hdf5_bslz4_u16_panels", "h5py, hdf5plugin", python.read_hdf5),
+            ("hdf5_bszstd_u16_panels", "h5py, hdf5plugin", python.read_hdf5),
+            ("hdf5_gzip_shuffle_u16_panels", "h5py", python.read_hdf5),
+            ("hdf5_zfp_f32_panels", "h5py, hdf5plugin", python.read_hdf5),
+            ("npz_timestamp_f64_seconds", "numpy.load", python.read_npz),
+            ("npz_deflate_batch_f32", "numpy.load", python.read_npz)]:
         times = pnflow_times(SOCKET, "decode", options, push=DATA / name / "msg_*.bin")
         yield Row("decode", f"`{name}`", "event", times["event"],
                   alternatives={alternative: python_times(work, captured(name), options)})
 
 
-def read_hdf5(message: bytes) -> int:
-    with h5py.File(io.BytesIO(message)) as file:
-        for name in ["timestamp", "wavelength"]:
-            if (field := file.get(f"/data/{name}")) is not None:
-                field[:]
-        return len(file["/data/data"][:])
+    with tempfile.TemporaryDirectory() as directory:
+        path = data_file(pathlib.Path(directory, "run.h5"))
+        times = pnflow_times(FILES, "decode", options, settings=[f"source.files=[{path}]"])
+        yield Row("decode", "a data file of 64 uint16 4x176x192, gzip, 8 events a message", "event",
+                  times["event"], alternatives={
+                      "h5py": python_times(python.read_data_file, [path], options)})
 
 
-def read_npz(message: bytes) -> int:
-    with np.load(io.BytesIO(message), allow_pickle=False) as archive:
-        fields = {name: archive[name] for name in archive.files}
-    return len(fields["timestamp"])
+def data_file(path: pathlib.Path, events: int = 64) -> pathlib.Path:
+    random = np.random.default_rng(1)
+    images = random.poisson(10.0, (events, *PANELS.shape)).astype(np.uint16)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("/data/data", data=images, chunks=(1, *PANELS.shape),
+                            compression="gzip", compression_opts=3, shuffle=True)
+        file["/data/timestamp"] = np.arange(1, events + 1, dtype=np.uint64) << 32
+    return path
 
 
 def infer(options):
@@ -135,15 +147,9 @@ def infer(options):
         with tempfile.TemporaryDirectory() as directory:
             images = events.events(directory)["image"]
         times = pnflow_times(SIMULATED, "infer", options, settings=events.settings)
-        theirs = python_times(scipy_map, list(images), options)
+        theirs = python_times(python.scipy_map, list(images), options)
         yield Row("infer", f"engine threshold, {events.text}", "event", times["event"],
                   alternatives={"scipy uniform_filter": theirs})
-
-
-def scipy_map(event: np.ndarray) -> int:
-    for panel in event:
-        lit_pixels(panel)
-    return 1
 
 
 def find_peaks(options):
@@ -153,21 +159,8 @@ def find_peaks(options):
             maps = list(events.events(directory)["segmap"])
         times = pnflow_times(SIMULATED, "peaks", options, settings=events.settings)
         yield Row("find_peaks", events.text, "event", times["event"], alternatives={
-            "scipy label, center_of_mass": python_times(scipy_peaks, maps, options),
-            "OpenCV connectedComponentsWithStats": python_times(opencv_peaks, maps, options)})
-
-
-def scipy_peaks(event: np.ndarray) -> int:
-    for panel in event:
-        labels, count = scipy.ndimage.label(panel, np.ones((3, 3)))
-        scipy.ndimage.center_of_mass(panel, labels, range(1, count + 1))
-    return 1
-
-
-def opencv_peaks(event: np.ndarray) -> int:
-    for panel in event:
-        cv2.connectedComponentsWithStats(panel, connectivity=8)
-    return 1
+            "scipy label, center_of_mass": python_times(python.scipy_peaks, maps, options),
+            "OpenCV connectedComponentsWithStats": python_times(python.opencv_peaks, maps, options)})
 
 
 def cxi_writer(options):
@@ -179,27 +172,9 @@ def cxi_writer(options):
             settings = [*events.settings, f"cxi.directory={directory}/out",
                         "cxi.events_per_file=20"]
             times = pnflow_times(SIMULATED, "cxi", options, settings=settings, workers=workers)
-            theirs = python_times(lambda found: write_cxi(found, f"{directory}/python.h5"), [found],
+            theirs = python_times(lambda found: python.write_cxi(found, f"{directory}/python.h5"), [found],
                                   options)
         yield Row("cxi_writer", events.text, "event", times["event"], workers, {"h5py": theirs})
-
-
-def write_cxi(found: dict, path: str, count: int = 20) -> int:
-    """A file of `count` events with the images, peaks and a few numbers, safe on the disk."""
-    turn = np.arange(count) % len(found["image"])
-    images, peaks = found["image"][turn], found["peaks"][turn]
-    images = images.reshape(count, -1, images.shape[-1])
-    with h5py.File(path, "w") as file:
-        file.create_dataset("/entry_1/data_1/data", data=images, chunks=(1, *images.shape[1:]),
-                            compression="gzip", compression_opts=1, shuffle=True)
-        for i, name in enumerate(["peakYPosRaw", "peakXPosRaw", "peakTotalIntensity"]):
-            file[f"/entry_1/result_1/{name}"] = peaks[..., i]
-        file["/entry_1/result_1/nPeaks"] = np.count_nonzero(peaks[..., 2], axis=1)
-        file["/LCLS/photon_energy_eV"] = np.full(count, 9500.0)
-        file["/LCLS/detector_1/timestamp"] = np.arange(count)
-    with open(path, "rb") as written:
-        os.fsync(written.fileno())
-    return count
 
 
 def null_sink(options):
@@ -208,7 +183,8 @@ def null_sink(options):
     yield Row("null_sink", "messages of any size", "message", times["message"])
 
 
-NODES = [zmq_source, sim_source, decode, infer, find_peaks, cxi_writer, null_sink]
+NODES = [zmq_source, file_source, sim_source, decode, infer, find_peaks, record, cxi_writer,
+         null_sink]
 
 
 def measured(options):

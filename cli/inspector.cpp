@@ -11,10 +11,10 @@
 #include <utility>
 #include <variant>
 
-#include "cli/message_file.h"
 #include "cli/message_summary.h"
 #include "graph/error.h"
 #include "io/cxi_file.h"
+#include "io/message_file.h"
 #include "io/message_reader.h"
 
 namespace pnflow {
@@ -94,17 +94,17 @@ FileSummary Inspector::inspect(const std::string& path) {
   };
   std::string unknown;  // why the first message is of no known kind
   try {
-    const MessageFile file(path);
+    MessageFile file(path);
     summary.bytes = file.bytes().size();
-    file.each([&](std::span<const std::byte> message) {
+    while (const auto message = file.next()) {
       try {
-        add_message(message, summary);
+        add_message(message->bytes.raw(), summary);
       } catch (const DataError& error) {
         if (summary.messages == 0 && is_unknown(error)) unknown = error.what();
         damaged(error);
       }
       ++summary.messages;
-    });
+    }
     if (file.is_record()) {
       summary.kind = summary.kind.empty() ? "record" : "record of " + summary.kind;
       unknown.clear();  // the file is of a known kind, whatever is in it

@@ -14,6 +14,11 @@
 namespace pnflow {
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
+  // Opening a pipe would block, and a directory is refused in words that nobody understands.
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored)) {
+    throw RunError(fmt::format("'{}' is not a file", path.string()));
+  }
   const auto fail = [&](int error) {
     throw RunError(fmt::format("'{}' cannot be read: {}", path.string(),
                                std::generic_category().message(error)));

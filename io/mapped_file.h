@@ -13,7 +13,7 @@ namespace pnflow {
 // (SIGBUS), as with every mapping.
 class MappedFile {
  public:
-  // Throws RunError when the file cannot be opened or mapped.
+  // Throws RunError when it is not a file, or cannot be opened or mapped.
   explicit MappedFile(const std::filesystem::path& path);
 
   std::span<const std::byte> bytes() const { return {data_.get(), size_}; }

@@ -159,7 +159,7 @@ bool FileSource::next_file(bool had_enough, SourceContext& context) {
 
 // Finds out how many events there are, where that matters, and which of them are meant. What cannot
 // be opened is handed on whole: the decoder says what is wrong with it.
-void FileSource::look_into(FileMessages::RawMessage raw) {
+void FileSource::look_into(MessageFile::Stored raw) {
   Opened opened{.bytes = std::move(raw.bytes), .arrival = raw.arrival};
   opened.step =
       messages_->is_record() ? std::numeric_limits<std::size_t>::max() : params_.events_per_message;

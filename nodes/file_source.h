@@ -10,9 +10,9 @@
 #include "graph/node.h"
 #include "graph/spec.h"
 #include "graph/units.h"
+#include "io/message_file.h"
 #include "io/simplon_series.h"
 #include "nodes/event_message.h"
-#include "nodes/file_messages.h"
 #include "nodes/pacer.h"
 
 namespace pnflow {
@@ -59,7 +59,7 @@ class FileSource : public Source {
   std::optional<Batch> next_message(SourceContext& context);
   bool next_raw(SourceContext& context);
   bool next_file(bool had_enough, SourceContext& context);
-  void look_into(FileMessages::RawMessage raw);
+  void look_into(MessageFile::Stored raw);
   std::size_t count_events(Opened& opened) const;
   Batch take_part(std::size_t events);
 
@@ -69,7 +69,7 @@ class FileSource : public Source {
   std::vector<std::string> names_;
   std::size_t file_ = 0, pass_ = 0;
   std::uint64_t position_ = 0;  // of the next message's first event, in this pass
-  std::optional<FileMessages> messages_;
+  std::optional<MessageFile> messages_;
   std::optional<Opened> opened_;
   bool sent_in_pass_ = false;
   bool ended_ = false;
