@@ -54,6 +54,10 @@ void check_superblock(ImageSpan bytes) {
   }
   constexpr std::array<std::size_t, 4> base_at = {24, 28, 12, 12};
   const std::size_t base = base_at[version];
+  constexpr std::size_t three_addresses = 24;  // base, something else, end of the file
+  if (bytes.size() < base + three_addresses) {
+    throw DataError("truncated", fmt::format("{} bytes of an HDF5 file", bytes.size()));
+  }
   if (little_endian<std::uint64_t>(bytes.subspan(base)) != 0) {
     throw DataError("damaged metadata", "HDF5 base address is not 0");
   }

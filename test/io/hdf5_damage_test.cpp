@@ -85,6 +85,17 @@ TEST_CASE("A message cut anywhere is truncated") {
   }
 }
 
+TEST_CASE(
+    "A superblock of version 1, four bytes longer than the others, is not read beyond its end") {
+  for (std::size_t size = 48; size < 52; ++size) {
+    Buffer bytes = captured("hdf5_three_ranks");
+    bytes.resize(size);
+    bytes.shrink_to_fit();
+    bytes[8] = std::byte{1};
+    CHECK(fates(bytes) == std::vector<std::string>{"truncated"});
+  }
+}
+
 TEST_CASE("A damaged chunk costs only its event") {
   for (const char* set : {"hdf5_bslz4_i16_odd", "hdf5_bszstd_f32_odd", "hdf5_gzip_f64_default",
                           "hdf5_gzip_shuffle_u16_panels", "hdf5_zfp_f64_mfx"}) {
