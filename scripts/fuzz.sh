@@ -11,17 +11,26 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 seconds=${1:-20}
 shift $(($# > 0 ? 1 : 0))
-[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: scripts/fuzz.sh [SECONDS] [TARGET...]" >&2; exit 2; }
+if [[ ! $seconds =~ ^[1-9][0-9]*$ ]]; then
+  echo "usage: scripts/fuzz.sh [SECONDS] [TARGET...]" >&2
+  exit 2
+fi
 known=()
 for source in test/fuzz/*.cpp; do known+=("$(basename "$source" .cpp)"); done
 targets=("$@")
 ((${#targets[@]} > 0)) || targets=("${known[@]}")
 for target in "${targets[@]}"; do
-  [[ " ${known[*]} " == *" $target "* ]] || { echo "no target $target; there are: ${known[*]}" >&2; exit 2; }
+  if [[ " ${known[*]} " != *" $target "* ]]; then
+    echo "no target $target; there are: ${known[*]}" >&2
+    exit 2
+  fi
 done
 work=build/fuzz
 findings=$work/findings
 
+# clang's own symbolizer is a package that pnflow does not need otherwise.
+ASAN_SYMBOLIZER_PATH=$(command -v llvm-symbolizer-16 || command -v addr2line)
+export ASAN_SYMBOLIZER_PATH
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export LSAN_OPTIONS=suppressions=$root/test/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1
@@ -42,8 +51,8 @@ fuzz_target() {
     -artifact_prefix="$findings/$target/" "$work/corpus/$target" "$work/seeds/$target" \
     >"$log" 2>&1 || status=$?
   found=$(find "$findings/$target" -type f | wc -l)
-  rows+=("$(printf '%-16s %12s %12s MiB %10s' "$target" "$(statistic "$log" number_of_executed_units)" \
-    "$(statistic "$log" peak_rss_mb)" "$found")")
+  rows+=("$(printf '%-16s %12s %12s MiB %10s' "$target" \
+    "$(statistic "$log" number_of_executed_units)" "$(statistic "$log" peak_rss_mb)" "$found")")
   if ((status != 0 || found != 0)); then
     failed=true
     grep -E 'ERROR|runtime error|SUMMARY|^    #[0-9] ' "$log" | head -n 20 || tail -n 20 "$log"

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "io/hdf5_exit.h"
 #include "nodes/decode.h"
 #include "test/fuzz/fuzz_input.h"
 #include "test/fuzz/read_message.h"
@@ -42,6 +43,11 @@ Decode::Params params_of(unsigned settings) {
 
 }  // namespace
 }  // namespace pnflow::fuzz
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  pnflow::skip_hdf5_cleanup_at_exit();
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pnflow;

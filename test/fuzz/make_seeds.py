@@ -112,6 +112,10 @@ def hdf5_seeds():
     shape = np.array([2, 2, 7, 9], np.int32)
     yield "original_shape", hdf5_message(small_arrays("u2"), {}, **{"/data/original_shape": shape})
     yield "scalar", hdf5_message(small_arrays("u2"), {}, **{"/a/b/c": np.array(3.0)})
+    tiny = io.BytesIO()
+    with h5py.File(tiny, "w", libver="earliest") as file:
+        file["data"] = np.arange(6, dtype=np.uint16).reshape(1, 2, 3)
+    yield "tiny", tiny.getvalue()
     yield from captured("hdf5_*")
 
 

@@ -1,7 +1,13 @@
 // Input: length of a start message (4 bytes, little endian), that message, an image message.
 
+#include "io/hdf5_exit.h"
 #include "test/fuzz/fuzz_input.h"
 #include "test/fuzz/read_message.h"
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  pnflow::skip_hdf5_cleanup_at_exit();
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pnflow;
