@@ -1,7 +1,8 @@
 #pragma once
 
-// What a plugin must have in common with libpnflow.so: pnflow's version, the compiler and its
-// major version, the standard library's ABI, the sanitizer. Evaluated in the plugin by
+// What a plugin must have in common with libpnflow.so: pnflow's major and minor version, the
+// compiler and its major version, the standard library's ABI, the sanitizer. Evaluated in the
+// plugin by
 //   extern "C" PNFLOW_API const char* pnflow_abi() { return PNFLOW_ABI_STRING; }
 
 #include <string>  // defines the library's macros
@@ -36,6 +37,6 @@
 #define PNFLOW_ABI_SANITIZER "none"
 #endif
 
-#define PNFLOW_ABI_STRING                                                 \
-  "pnflow-" PNFLOW_VERSION " " PNFLOW_ABI_COMPILER " " PNFLOW_ABI_LIBRARY \
+#define PNFLOW_ABI_STRING                                                     \
+  "pnflow-" PNFLOW_ABI_VERSION " " PNFLOW_ABI_COMPILER " " PNFLOW_ABI_LIBRARY \
   " sanitizer-" PNFLOW_ABI_SANITIZER

@@ -103,7 +103,11 @@ Batch& Batch::set_attribute(std::string name, Attribute value) {
 std::size_t Batch::bytes() const {
   std::size_t bytes = 0;
   for (const auto& [name, array] : arrays_) bytes += array.bytes();
-  return bytes;
+  const Array* wire = find("wire");
+  const Attribute* share = attribute("wire_share");
+  if (wire == nullptr || share == nullptr) return bytes;
+  const double rest = (1 - std::get<double>(*share)) * static_cast<double>(wire->bytes());
+  return bytes - std::min(bytes, static_cast<std::size_t>(rest));
 }
 
 }  // namespace pnflow

@@ -59,7 +59,8 @@ class PNFLOW_API Batch {
   const Attribute* attribute(std::string_view name) const;
   Batch& set_attribute(std::string name, Attribute value);
 
-  // Bytes of all array fields: what the message occupies.
+  // Bytes of all array fields: what the message occupies. Of "wire" only the part that attribute
+  // "wire_share" (0 to 1) tells: a part of a file has the whole file there, which is mapped once.
   std::size_t bytes() const;
 
  private:

@@ -16,6 +16,8 @@ enum class DType : std::uint8_t { u8, i8, u16, i16, u32, i32, u64, i64, f32, f64
 // Bytes of one element.
 PNFLOW_API std::size_t size_of(DType dtype);
 
+constexpr bool is_integer(DType dtype) { return dtype != DType::f32 && dtype != DType::f64; }
+
 // NumPy's name of the type: "uint16", "float32".
 PNFLOW_API std::string_view name_of(DType dtype);
 

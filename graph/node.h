@@ -92,8 +92,8 @@ class PNFLOW_API Source : public Node {
   // Must notice SourceContext::stopping() within about 100 ms.
   // An exception ends the run with exit code 1 after what was received has been worked off.
   virtual std::optional<Batch> next(SourceContext&) = 0;
-  // The run is being aborted, and next() is not called any more: messages that were received and
-  // not handed on are to be booked as unreadable.
+  // The run is being aborted, or next() has thrown, and it is not called any more: messages that
+  // were received and not handed on are to be booked as unreadable. Must not throw.
   virtual void abandon(SourceContext&) {}
 };
 

@@ -24,6 +24,7 @@ void SourceRunner::start(std::function<void()> ended) {
       runtime_.control().fail(
           fmt::format("{}: {}", runtime_.planned().name,
                       NodeRuntime::current_fault(runtime_.planned().name).text));
+      static_cast<Source&>(runtime_.node()).abandon(*this);
     }
     ended();
   });
@@ -59,8 +60,8 @@ Message SourceRunner::message_of(Batch batch, std::shared_ptr<Window::Slot> slot
   head->sequence = sequence_++;
   head->slot = std::move(slot);
   head->account = std::make_shared<Account>(runtime_.ledger(), events_, deciding_sinks_);
-  // The bytes of a part of a file are the whole file's, which is still there to be looked at.
-  const bool is_part = batch.attribute("first_event") != nullptr;
+  // The bytes of a part are those of the whole, which is still there to be looked at.
+  const bool is_part = batch.attribute("wire_share") != nullptr;
   if (const Array* wire = batch.find("wire"); wire && keeps_wire_ && !is_part) head->wire = *wire;
   auto payload = std::make_shared<Payload>();
   payload->stage = batch.events() > 0 ? Stage::decoded : Stage::raw;

@@ -9,13 +9,11 @@
 #include <new>
 
 #include "graph/error.h"
+#include "io/thread_decompressor.h"
 
 namespace pnflow::codecs {
 namespace {
 
-struct FreeDecompressor {
-  void operator()(libdeflate_decompressor* d) const { libdeflate_free_decompressor(d); }
-};
 struct FreeCompressor {
   void operator()(libdeflate_compressor* c) const { libdeflate_free_compressor(c); }
 };
@@ -23,12 +21,9 @@ struct FreeCompressor {
 }  // namespace
 
 std::size_t inflate(ConstBytes stored, Bytes out) {
-  thread_local const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(
-      libdeflate_alloc_decompressor());
-  if (!decompressor) throw std::bad_alloc();
   std::size_t written = 0;
-  switch (libdeflate_zlib_decompress(decompressor.get(), stored.data(), stored.size(), out.data(),
-                                     out.size(), &written)) {
+  switch (libdeflate_zlib_decompress(thread_decompressor(), stored.data(), stored.size(),
+                                     out.data(), out.size(), &written)) {
     case LIBDEFLATE_SUCCESS: return written;
     case LIBDEFLATE_INSUFFICIENT_SPACE:
       throw DataError("damaged chunk",

@@ -12,8 +12,6 @@
 namespace pnflow {
 namespace {
 
-bool is_integer(DType dtype) { return dtype != DType::f32 && dtype != DType::f64; }
-
 std::string described(const DatasetInfo& info) {
   return fmt::format("{} is {} {}", info.path,
                      info.shape.empty() ? "a single" : to_string(info.shape), name_of(info.dtype));

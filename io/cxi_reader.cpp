@@ -10,11 +10,7 @@
 #include "io/cxi_file.h"
 
 namespace pnflow {
-namespace {
-
-bool is_integer(DType dtype) { return dtype != DType::f32 && dtype != DType::f64; }
-
-}  // namespace
+namespace {}  // namespace
 
 std::string cxi_result(std::string_view name) {
   return fmt::format("{}/{}", cxi_path::results, name);
@@ -70,7 +66,7 @@ std::size_t CxiReader::events() const {
 
 std::optional<std::int64_t> CxiReader::peak_count(std::size_t event) const {
   const auto values = numbers(cxi_result("nPeaks"), event);
-  if (!values || values->empty() || !std::isfinite(values->front())) return {};
+  if (!values || values->empty() || !(std::abs(values->front()) < 0x1p63)) return {};
   return static_cast<std::int64_t>(values->front());
 }
 

@@ -16,8 +16,8 @@ struct Hdf5Attribute {
 };
 
 // The attributes of an open object that are one number (an enumeration's too) or one text, sorted
-// by name; others are passed over. `path` is the object's, for the texts. Texts are of any length
-// up to 16 MiB, and not checked to be UTF-8.
+// by name; others are passed over. `path` is the object's, for the texts. Texts are of any length,
+// and not checked to be UTF-8.
 // Throws DataError("damaged metadata") when one cannot be read.
 std::vector<Hdf5Attribute> read_attributes(hid_t object, const std::string& path);
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "graph/array.h"
 #include "io/mapped_file.h"
@@ -18,6 +19,7 @@ namespace pnflow {
 class MessageFile {
  public:
   struct Stored {
+    std::string name;                     // of the file, and of the member of a record
     Array bytes;                          // uint8, {bytes}
     std::optional<std::int64_t> arrival;  // nanoseconds of Unix time, of a recorded message
   };

@@ -60,7 +60,7 @@ class MessageReader {
 
 struct OpenOptions {
   // Of one array once it is decompressed; one that claims more is of "implausible size", before
-  // anything is allocated for it. HDF5's chunks are decompressed one by one and need no such limit.
+  // anything is allocated for it. What is read where it lies, or chunk by chunk, has no such limit.
   std::size_t max_array_bytes = std::size_t{4} << 30U;
   // Simplon only: the message that began the series, which must outlive the reader; and the shape
   // of an image where there is none.

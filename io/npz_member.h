@@ -19,9 +19,9 @@ class NpzMember {
  public:
   // Nothing of more than `max_bytes` is ever allocated, and nothing at all before data().
   // Throws DataError: "unsupported layout" when it is encrypted, "unknown filter N" for compression
-  // method N, "implausible size" when it is larger than `max_bytes` or than its compressed data
-  // could hold, "wrong shape" when its size is not that of the array, and what parse_npy_header()
-  // throws.
+  // method N, "implausible size" when decompressed it is larger than `max_bytes`, or than its
+  // compressed data could hold, "wrong shape" when its size is not that of the array, and what
+  // parse_npy_header() throws.
   NpzMember(const ZipMember& member, std::size_t max_bytes);
 
   const NpyHeader& header() const { return header_; }

@@ -7,17 +7,13 @@
 
 #include <algorithm>
 #include <limits>
-#include <memory>
 #include <new>
 
 #include "graph/error.h"
+#include "io/thread_decompressor.h"
 
 namespace pnflow::codecs {
 namespace {
-
-struct FreeDecompressor {
-  void operator()(libdeflate_decompressor* d) const { libdeflate_free_decompressor(d); }
-};
 
 // zlib's state, for streams that are read from their beginning and not to their end.
 class RawInflater {
@@ -38,10 +34,7 @@ class RawInflater {
 }  // namespace
 
 void inflate_raw(ConstBytes stored, Bytes out) {
-  thread_local const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(
-      libdeflate_alloc_decompressor());
-  if (!decompressor) throw std::bad_alloc();
-  switch (libdeflate_deflate_decompress(decompressor.get(), stored.data(), stored.size(),
+  switch (libdeflate_deflate_decompress(thread_decompressor(), stored.data(), stored.size(),
                                         out.data(), out.size(), nullptr)) {
     case LIBDEFLATE_SUCCESS: return;
     case LIBDEFLATE_SHORT_OUTPUT:

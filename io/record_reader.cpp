@@ -115,7 +115,10 @@ std::optional<RecordedMessage> RecordReader::next() {
   }
   message.bytes = state.data(static_cast<std::size_t>(archive_entry_size(entry)));
   message.owner = state.map.owner();
-  message.arrival = archive_entry_mtime(entry) * second + archive_entry_mtime_nsec(entry);
+  if (__builtin_mul_overflow(archive_entry_mtime(entry), second, &message.arrival) ||
+      __builtin_add_overflow(message.arrival, archive_entry_mtime_nsec(entry), &message.arrival)) {
+    state.fail("damaged record", fmt::format("member '{}' has no time of arrival", message.name));
+  }
   ++state.messages;
   return message;
 }

@@ -51,9 +51,11 @@ class RecordWriter::Tar {
     archive_entry_set_size(entry.get(), static_cast<std::int64_t>(message.size()));
     archive_entry_set_mtime(entry.get(), (arrival - nanoseconds) / second, nanoseconds);
     check(archive_write_header(archive_.get(), entry.get()));
-    if (!message.empty()) {
-      const auto written = archive_write_data(archive_.get(), message.data(), message.size());
-      check(written < 0 ? static_cast<int>(written) : ARCHIVE_OK);
+    // libarchive takes 2 GiB at once at most, and says how much it has taken.
+    for (auto rest = message; !rest.empty();) {
+      const auto written = archive_write_data(archive_.get(), rest.data(), rest.size());
+      check(written > 0 ? ARCHIVE_OK : ARCHIVE_FATAL);
+      rest = rest.subspan(static_cast<std::size_t>(written));
     }
     check(archive_write_finish_entry(archive_.get()));
   }

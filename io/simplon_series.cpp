@@ -31,7 +31,7 @@ SimplonSeries::Verdict SimplonSeries::take(Batch& message) {
   const Run run = simplon->run();
   switch (simplon->kind()) {
     case SimplonMessage::Kind::start: start(run, wire); return Verdict::control;
-    case SimplonMessage::Kind::stop: stopped_ = true; return Verdict::control;
+    case SimplonMessage::Kind::stop: stop(run); return Verdict::control;
     case SimplonMessage::Kind::image: break;
   }
   if (const Array* start = start_of(run)) {
@@ -52,12 +52,21 @@ void SimplonSeries::start(const Run& run, const Array& message) {
   std::erase_if(starts_, [&](const auto& known) { return known.first == run; });
   starts_.emplace_front(run, message);
   if (starts_.size() > kept_starts) starts_.pop_back();
-  std::erase_if(parked_, [&](Parked& image) {
-    if (image.run != run && !image.run.empty()) return false;
+  std::deque<Parked> others;
+  for (Parked& image : parked_) {
+    if (image.run != run && !image.run.empty()) {
+      others.push_back(std::move(image));
+      continue;
+    }
     add_start(image.message, message);
     free_.push_back(std::move(image.message));
-    return true;
-  });
+  }
+  parked_ = std::move(others);
+}
+
+// A late stop of the series before does not end the one that has begun since.
+void SimplonSeries::stop(const Run& run) {
+  if (starts_.empty() || run.empty() || starts_.front().first == run) stopped_ = true;
 }
 
 // An image that does not say its run belongs to the series that began last.

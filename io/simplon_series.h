@@ -32,8 +32,9 @@ class SimplonSeries {
   // No start will come any more: all that is parked is free, as it is.
   void release();
 
-  std::size_t parked() const { return parked_.size() + free_.size(); }
-  // A stop has come, and no start after it.
+  // Images that wait.
+  std::size_t parked() const { return parked_.size(); }
+  // The stop of the series that began last has come.
   bool stopped() const { return stopped_; }
 
  private:
@@ -44,6 +45,7 @@ class SimplonSeries {
   };
 
   void start(const Run& run, const Array& message);
+  void stop(const Run& run);
   const Array* start_of(const Run& run) const;
 
   std::size_t park_;

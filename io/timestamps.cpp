@@ -1,6 +1,7 @@
 #include "io/timestamps.h"
 
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -57,6 +58,17 @@ std::optional<std::uint64_t> packed_from(std::string_view text) {
     return std::nullopt;
   }
   return packed_timestamp(*seconds, *nanoseconds);
+}
+
+std::int64_t unix_nanoseconds(std::uint64_t packed) {
+  return static_cast<std::int64_t>(packed >> 32U) *
+             static_cast<std::int64_t>(nanoseconds_per_second) +
+         static_cast<std::int64_t>(packed & 0xffffffffU);
+}
+
+std::int64_t unix_nanoseconds_now() {
+  using namespace std::chrono;
+  return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 double photon_energy_ev(double wavelength_angstrom) {

@@ -24,6 +24,10 @@ std::uint64_t packed_from(double value);
 // zeros: "1700000000.5" is 5 ns. Nothing when the text is not of that form.
 std::optional<std::uint64_t> packed_from(std::string_view text);
 
+// Unix time of a packed stamp, and of this moment, in nanoseconds.
+std::int64_t unix_nanoseconds(std::uint64_t packed);
+std::int64_t unix_nanoseconds_now();
+
 // Photon energy in eV of a wavelength in angstrom: 12398.4193 / wavelength (hc in eV angstrom).
 // NaN, zero, negative and infinite wavelengths are missing: NaN.
 double photon_energy_ev(double wavelength_angstrom);

@@ -70,7 +70,8 @@ std::optional<DirectoryPlace> find_place64(ConstBytes bytes, std::size_t end) {
   if (record.left() < end64_bytes || record.number<std::uint32_t>() != end64_signature) {
     damaged("no 64-bit end record where its locator leads to");
   }
-  if (record.number<std::uint64_t>() != record.left()) damaged("64-bit end record of a wrong size");
+  const auto record_size = record.number<std::uint64_t>();
+  if (record_size != record.left()) damaged("64-bit end record of a wrong size");
   record.take(4);  // versions
   const auto this_volume = record.number<std::uint32_t>();
   const auto directory_volume = record.number<std::uint32_t>();

@@ -21,28 +21,31 @@ Decode::Decode(Params params)
 // The part of a message that is asked for: all of it, or some of a file's events.
 struct Decode::Part {
   std::size_t first = 0, count = 0;
-  std::string where;  // for texts; empty: the message itself
+  std::string_view file;  // that the message is from, for texts; empty: it is from none
 };
+
+std::string_view Decode::file_of(const Batch& batch) {
+  const Attribute* file = batch.attribute("file");
+  return file == nullptr ? std::string_view{} : std::get<std::string>(*file);
+}
 
 Decode::Part Decode::part_of(const Batch& batch, std::size_t events) {
   const Attribute* first = batch.attribute("first_event");
   const Attribute* count = batch.attribute("event_count");
-  if (first == nullptr || count == nullptr) return {0, events, {}};
-  Part part{static_cast<std::size_t>(std::get<std::int64_t>(*first)),
-            static_cast<std::size_t>(std::get<std::int64_t>(*count)),
-            {}};
-  if (const Attribute* file = batch.attribute("file")) part.where = std::get<std::string>(*file);
+  if (first == nullptr || count == nullptr) return {0, events, file_of(batch)};
+  const Part part{static_cast<std::size_t>(std::get<std::int64_t>(*first)),
+                  static_cast<std::size_t>(std::get<std::int64_t>(*count)), file_of(batch)};
   if (part.first > events || part.count > events - part.first) {
-    throw DataError("wrong shape", fmt::format("{} has {} events, none from {} to {}", part.where,
-                                               events, part.first, part.first + part.count));
+    throw DataError("wrong shape", fmt::format("{} events, none from {} to {}", events, part.first,
+                                               part.first + part.count));
   }
   return part;
 }
 
-// Text about an event of a part of a file.
+// Text about an event, which says where it is in a file.
 std::string Decode::place(const Part& part, std::size_t event, std::string_view detail) {
-  if (part.where.empty()) return std::string(detail);
-  return fmt::format("{} //{}: {}", part.where, part.first + event, detail);
+  if (part.file.empty()) return std::string(detail);
+  return fmt::format("{} //{}: {}", part.file, part.first + event, detail);
 }
 
 std::shared_ptr<const EventMessage> Decode::open(const Batch& batch) const {
@@ -82,7 +85,8 @@ Array Decode::read_timestamps(const ScalarField& field, const Part& part, Contex
 
 // An event is worth having without these numbers.
 std::vector<double> Decode::read_numbers(const ScalarField& field, const Part& part,
-                                         const char* missing, Context& context) const {
+                                         const char* missing, bool positive,
+                                         Context& context) const {
   std::vector<double> values(context.events(), std::numeric_limits<double>::quiet_NaN());
   for (std::size_t event = 0; event < values.size(); ++event) {
     try {
@@ -91,6 +95,10 @@ std::vector<double> Decode::read_numbers(const ScalarField& field, const Part& p
       context.log(LogLevel::warn,
                   fmt::format("message {} of '{}', event {}: no value: {}", context.message(),
                               context.source(), event, place(part, event, error.what())));
+    }
+    // 0 stands for unknown in CXI files, and a wavelength of it for a missing monitor elsewhere.
+    if (positive && !(values[event] > 0)) {
+      values[event] = std::numeric_limits<double>::quiet_NaN();
     }
     if (std::isnan(values[event])) context.count(missing);
   }
@@ -102,10 +110,10 @@ void Decode::add_energy(const EventMessage& message, const Part& part, Batch& ba
   if (message.wavelength() == nullptr && message.photon_energy() == nullptr) return;
   std::vector<double> wavelength, energy;
   if (message.wavelength() != nullptr) {
-    wavelength = read_numbers(*message.wavelength(), part, "missing_wavelength", context);
+    wavelength = read_numbers(*message.wavelength(), part, "missing_wavelength", true, context);
   }
   if (message.photon_energy() != nullptr) {
-    energy = read_numbers(*message.photon_energy(), part, "missing_photon_energy", context);
+    energy = read_numbers(*message.photon_energy(), part, "missing_photon_energy", true, context);
   }
   // One is 12398.4193 over the other in both directions.
   const auto other = [](const std::vector<double>& values) {
@@ -185,11 +193,25 @@ void Decode::warn_once(const std::string& line, Context& context) const {
 
 // Everything that can fail the whole message comes before its events are opened.
 Batch Decode::process(const Batch& input, Context& context) const {
+  try {
+    return decode(input, context);
+  } catch (const DataError& error) {
+    const auto file = file_of(input);
+    if (file.empty()) throw;
+    throw DataError(error.reason(), fmt::format("{}: {}", file, error.detail()));
+  }
+}
+
+Batch Decode::decode(const Batch& input, Context& context) const {
   const auto message = open(input);
   const Part part = part_of(input, message->events());
   for (const std::string& warning : message->warnings()) warn_once(warning, context);
   note_images(*message, context);
-  if (part.count > params_.max_decoded.bytes / message->event_bytes()) {
+  const std::size_t label_bytes =
+      message->has_label()
+          ? message->event_bytes() / size_of(message->dtype()) * size_of(message->label_dtype())
+          : 0;
+  if (part.count > params_.max_decoded.bytes / (message->event_bytes() + label_bytes)) {
     throw DataError("implausible size",
                     fmt::format("{} events of {} {} are more than 'max_decoded', {}", part.count,
                                 to_string(message->event_shape()), name_of(message->dtype()),
@@ -206,7 +228,7 @@ Batch Decode::process(const Batch& input, Context& context) const {
   add_energy(*message, part, batch, context);
   if (message->encoder() != nullptr) {
     batch.set("encoder", array_of(context.pool(), read_numbers(*message->encoder(), part,
-                                                               "missing_encoder", context)));
+                                                               "missing_encoder", false, context)));
   }
   if (message->id() != nullptr) batch.set("id", read_ids(*message->id(), part, context));
   if (message->has_label()) batch.set("label", read_labels(*message, part, context));

@@ -37,8 +37,8 @@ class Decode : public Transform {
   // `label` of the image's shape; message field `mask` uint8 of one event's shape. A field that the
   // message does not have is left out. Attribute `normalized` when the parameter is set.
   //
-  // With the attributes "first_event" and "event_count" (int64), and "file", `wire` is a file, and
-  // only these events of it are decoded.
+  // With the attributes "first_event" and "event_count" (int64) only these events are decoded;
+  // attribute "file" is the name of the file that `wire` is from, for the texts of errors.
   //
   // A chunk of pixels or a time stamp that is damaged fails its event, whose pixels are 0.
   // Throws DataError for what costs the whole message: what EventMessage throws, and "implausible
@@ -47,14 +47,17 @@ class Decode : public Transform {
 
  private:
   struct Part;
-  static constexpr std::size_t kept_files = 4;
+  // Those that messages may come of at the same time; with what they have decompressed.
+  static constexpr std::size_t kept_files = 2;
 
+  static std::string_view file_of(const Batch& batch);
   static Part part_of(const Batch& batch, std::size_t events);
   static std::string place(const Part& part, std::size_t event, std::string_view detail);
+  Batch decode(const Batch& batch, Context& context) const;
   std::shared_ptr<const EventMessage> open(const Batch& batch) const;
   Array read_timestamps(const ScalarField& field, const Part& part, Context& context) const;
   std::vector<double> read_numbers(const ScalarField& field, const Part& part, const char* missing,
-                                   Context& context) const;
+                                   bool positive, Context& context) const;
   void add_energy(const EventMessage& message, const Part& part, Batch& batch,
                   Context& context) const;
   Array read_ids(const ScalarField& field, const Part& part, Context& context) const;

@@ -82,7 +82,7 @@ EventMessage::EventMessage(Array wire, Array start, const Request& request)
   encoder_ = scalar(names.encoder, "encoder");
   id_ = scalar(names.id, "id");
   open_label(request);
-  open_mask(names.mask);
+  open_mask(request);
 }
 
 void EventMessage::open_image(const Request& request) {
@@ -120,6 +120,9 @@ void EventMessage::open_label(const Request& request) {
         fmt::format("a message has no label (looked for {})", fmt::join(names, ", ")));
     return;
   }
+  if (label_->is_text()) {
+    throw DataError("wrong dtype", fmt::format("{} is text, not a label", label_->name()));
+  }
   // A label was never padded by a producer.
   label_layout_ = layout_images(label_->name(), label_->shape(),
                                 {ProducerPadding::none, request.shape, std::nullopt});
@@ -130,7 +133,8 @@ void EventMessage::open_label(const Request& request) {
   }
 }
 
-void EventMessage::open_mask(const Names& names) {
+void EventMessage::open_mask(const Request& request) {
+  const Names& names = request.fields.mask;
   if (names.empty()) return;
   const auto field = reader_->find(names);
   if (!field) {
@@ -145,6 +149,9 @@ void EventMessage::open_mask(const Names& names) {
     throw DataError("wrong shape",
                     fmt::format("{} is {}, not a mask for images of {}", field->name(),
                                 to_string(field->shape()), to_string(shape)));
+  }
+  if (event_bytes() > request.max_array_bytes) {
+    throw DataError("implausible size", fmt::format("a mask for images of {}", to_string(shape)));
   }
   mask_ = nonzero(*field, shape);
 }

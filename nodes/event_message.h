@@ -69,7 +69,7 @@ class EventMessage {
 
   void open_image(const Request& request);
   void open_label(const Request& request);
-  void open_mask(const Names& names);
+  void open_mask(const Request& request);
   std::optional<Shape> original_shape(const Names& names) const;
   // `what` names a field that is missed when it is not there; nullptr: it is not.
   std::unique_ptr<ScalarField> scalar(const Names& names, const char* what);

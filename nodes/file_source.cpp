@@ -9,14 +9,16 @@
 #include "graph/error.h"
 #include "io/find_files.h"
 #include "io/simplon_message.h"
+#include "io/timestamps.h"
 
 namespace pnflow {
 namespace {
 
-std::int64_t unix_nanoseconds(std::uint64_t packed) {
-  constexpr std::int64_t nanoseconds_per_second = 1'000'000'000;
-  return static_cast<std::int64_t>(packed >> 32U) * nanoseconds_per_second +
-         static_cast<std::int64_t>(packed & 0xffffffffU);
+// a + b, or the largest number where that is too small.
+std::uint64_t saturated_sum(std::uint64_t a, std::uint64_t b) {
+  return a > std::numeric_limits<std::uint64_t>::max() - b
+             ? std::numeric_limits<std::uint64_t>::max()
+             : a + b;
 }
 
 }  // namespace
@@ -48,6 +50,12 @@ void FileSource::describe(Spec<Params>& s) {
   s.param("rate", &Params::rate).help("events per second at most; 0: no limit");
   s.param("image", &Params::image)
       .help("array whose events are counted; without it, the one that the format uses");
+  s.param("shape", &Params::shape)
+      .at_least(1)
+      .unit("pixels")
+      .help(
+          "[C, H, W] of one event, where a producer has merged the panels into the first axis; as "
+          "decode has it");
   s.param("park", &Params::park)
       .range(0, 1'000'000)
       .unit("messages")
@@ -99,36 +107,43 @@ std::optional<Batch> FileSource::next_message(SourceContext& context) {
     if (time && !pacer_.wait_for_time(*time, context)) return {};
     if (!pacer_.wait_for_turn(events, context)) return {};
     Batch batch = take_part(events);
-    switch (series_.take(batch)) {
-      case SimplonSeries::Verdict::hand_on: return batch;
-      case SimplonSeries::Verdict::control: context.control_message(); break;
-      case SimplonSeries::Verdict::parked: break;
+    const auto verdict = series_.take(batch);
+    if (verdict == SimplonSeries::Verdict::control) {
+      context.control_message();
+      continue;
     }
+    sent_in_pass_ = true;
+    if (verdict == SimplonSeries::Verdict::hand_on) return batch;
   }
   return {};
+}
+
+std::uint64_t FileSource::limit() const {
+  return params_.count > 0 ? saturated_sum(params_.first, params_.count)
+                           : std::numeric_limits<std::uint64_t>::max();
 }
 
 // Opens the next message of this file, or of the next one.
 bool FileSource::next_raw(SourceContext& context) {
   opened_.reset();
   while (!context.stopping()) {
-    const bool had_enough = params_.count > 0 && position_ >= params_.first + params_.count;
+    // A start message may still come for images that wait for it.
+    const bool had_enough = position_ >= limit() && series_.parked() == 0;
     if (!messages_ || had_enough) {
       if (!next_file(had_enough, context)) return false;
       continue;
     }
     try {
-      auto raw = messages_->next();
-      if (!raw) {
+      auto stored = messages_->next();
+      if (!stored) {
         messages_.reset();
         continue;
       }
-      if (raw->bytes.bytes() == 0) {  // an end marker, or an empty file
-        context.control_message();
+      if (stored->bytes.bytes() == 0) {
+        context.unreadable("empty file", stored->name);
         continue;
       }
-      look_into(std::move(*raw));
-      sent_in_pass_ = true;
+      look_into(std::move(*stored), context);
       return true;
     } catch (const DataError& error) {
       context.unreadable(error.reason(), error.detail());
@@ -142,6 +157,7 @@ bool FileSource::next_file(bool had_enough, SourceContext& context) {
   messages_.reset();
   if (had_enough || file_ == names_.size()) {
     ++pass_;
+    // A pass in which nothing was sent would be followed by others like it.
     if (pass_ == params_.loop || !std::exchange(sent_in_pass_, false)) return false;
     file_ = 0;
     position_ = 0;
@@ -159,20 +175,29 @@ bool FileSource::next_file(bool had_enough, SourceContext& context) {
 
 // Finds out how many events there are, where that matters, and which of them are meant. What cannot
 // be opened is handed on whole: the decoder says what is wrong with it.
-void FileSource::look_into(MessageFile::Stored raw) {
-  Opened opened{.bytes = std::move(raw.bytes), .arrival = raw.arrival};
+void FileSource::look_into(MessageFile::Stored stored, SourceContext& context) {
+  Opened opened{
+      .name = std::move(stored.name), .bytes = std::move(stored.bytes), .arrival = stored.arrival};
   opened.step =
       messages_->is_record() ? std::numeric_limits<std::size_t>::max() : params_.events_per_message;
-  const std::size_t events = count_events(opened);
-  const std::uint64_t limit =
-      params_.count > 0 ? params_.first + params_.count : std::numeric_limits<std::uint64_t>::max();
+  std::size_t events = 0;
+  try {
+    events = count_events(opened);
+  } catch (const DataError& error) {
+    if (!std::exchange(uncounted_logged_, true)) {
+      context.log(LogLevel::warn,
+                  fmt::format("{} goes as one message, because its events cannot be counted: {} "
+                              "(said once)",
+                              opened.name, error.what()));
+    }
+  }
   if (events == 0) {
     opened.events = opened.end = 1;
     opened_ = std::move(opened);
     return;
   }
   const std::uint64_t begin = std::clamp(params_.first, position_, position_ + events);
-  const std::uint64_t end = std::clamp(limit, begin, position_ + events);
+  const std::uint64_t end = std::clamp(limit(), begin, position_ + events);
   opened.events = events;
   opened.next = static_cast<std::size_t>(begin - position_);
   opened.end = static_cast<std::size_t>(end - position_);
@@ -180,28 +205,41 @@ void FileSource::look_into(MessageFile::Stored raw) {
   opened_ = std::move(opened);
 }
 
-// 0: not known, or none.
+// 0: none, or a recorded message of which it does not matter.
 std::size_t FileSource::count_events(Opened& opened) const {
-  try {
-    if (SimplonMessage::recognises(opened.bytes.raw())) {
-      return SimplonMessage(opened.bytes.raw()).kind() == SimplonMessage::Kind::image ? 1 : 0;
-    }
-    if (messages_->is_record() && params_.first == 0 && params_.count == 0) return 0;
-    EventMessage::Request request;
-    request.fields.image = params_.image;
-    request.max_array_bytes = std::numeric_limits<std::size_t>::max();
-    opened.contents = std::make_shared<const EventMessage>(opened.bytes, Array{}, request);
-    return opened.contents->events();
-  } catch (const DataError&) {
-    return 0;
+  if (SimplonMessage::recognises(opened.bytes.raw())) {
+    return SimplonMessage(opened.bytes.raw()).kind() == SimplonMessage::Kind::image ? 1 : 0;
   }
+  const bool ranged = params_.first > 0 || params_.count > 0;
+  if (messages_->is_record() && !ranged && params_.rate.hertz <= 0) return 0;
+  opened.reader = open_message(opened.bytes.raw(),
+                               {.max_array_bytes = std::numeric_limits<std::size_t>::max()});
+  const FieldNames& usual = opened.reader->usual_names();
+  const auto image = opened.reader->find(params_.image.empty() ? usual.image : params_.image);
+  if (!image) throw DataError("missing image", "none of the arrays that 'image' names");
+  const Shape& shape = image->shape();
+  std::size_t events = shape.size() < 3 ? 0 : shape.front();
+  const auto original = opened.reader->find(usual.original_shape);
+  if (original && original->shape().size() == 1 && original->shape()[0] >= 3) {
+    const std::size_t numbers = original->shape()[0];
+    const auto said = ScalarField(opened.reader->find(usual.original_shape), numbers).integer(0);
+    events = static_cast<std::size_t>(std::max<std::int64_t>(0, said.value_or(0)));
+  } else if (shape.size() == 4 && shape[1] == 1 && params_.shape.size() == 3) {
+    events /= params_.shape.front();
+  }
+  if (params_.pace == Pace::recorded) {
+    if (auto times = opened.reader->find(usual.timestamp)) {
+      opened.times = std::make_unique<ScalarField>(std::move(times), events);
+    }
+  }
+  return events;
 }
 
 std::optional<std::int64_t> FileSource::Opened::time() const {
   if (arrival) return arrival;
-  if (!contents || contents->timestamp() == nullptr) return {};
+  if (!times) return {};
   try {
-    const std::uint64_t packed = contents->timestamp()->timestamp(next);
+    const std::uint64_t packed = times->timestamp(next);
     return packed == 0 ? std::nullopt : std::optional(unix_nanoseconds(packed));
   } catch (const DataError&) {
     return {};
@@ -211,11 +249,13 @@ std::optional<std::int64_t> FileSource::Opened::time() const {
 Batch FileSource::take_part(std::size_t events) {
   Batch batch;
   batch.set_message_field("wire", opened_->bytes);
+  batch.set_attribute("file", opened_->name);
   if (opened_->arrival) batch.set_attribute("arrival", *opened_->arrival);
   if (events < opened_->events) {
     batch.set_attribute("first_event", static_cast<std::int64_t>(opened_->next));
     batch.set_attribute("event_count", static_cast<std::int64_t>(events));
-    batch.set_attribute("file", messages_->path().string());
+    batch.set_attribute("wire_share",
+                        static_cast<double>(events) / static_cast<double>(opened_->events));
   }
   opened_->next += events;
   return batch;

@@ -11,17 +11,19 @@
 #include "graph/spec.h"
 #include "graph/units.h"
 #include "io/message_file.h"
+#include "io/message_reader.h"
 #include "io/simplon_series.h"
-#include "nodes/event_message.h"
 #include "nodes/pacer.h"
+#include "nodes/scalar_field.h"
 
 namespace pnflow {
 
 // Messages from files, in place of a socket: message field "wire", uint8, which `decode` makes
-// events of. A record's messages are handed on one by one, as they came. Any other file (HDF5, CXI,
-// npz, a single message) is handed on in parts of `events_per_message` events: each has the whole
-// file, mapped, as its "wire", and says which events are meant by the attributes "first_event",
-// "event_count" (int64) and "file" (text). Recorded messages keep their attribute "arrival".
+// events of; attribute "file" says where it is from. A record's messages are handed on one by one,
+// as they came, with their attribute "arrival" (int64, nanoseconds of Unix time). Any other file
+// (HDF5, CXI, npz, a single message) is handed on in parts of `events_per_message` events: each has
+// the whole file, mapped, as its "wire", and says which events are meant by the attributes
+// "first_event" and "event_count" (int64); "wire_share" (double) is their share of all.
 class FileSource : public Source {
  public:
   enum class Pace { full, recorded };
@@ -34,6 +36,7 @@ class FileSource : public Source {
     Pace pace = Pace::full;
     Rate rate;
     std::vector<std::string> image{};
+    std::vector<std::size_t> shape{};
     std::size_t park = 64;
   };
   static void describe(Spec<Params>& spec);
@@ -47,11 +50,13 @@ class FileSource : public Source {
  private:
   // A message of which some events may have been sent.
   struct Opened {
+    std::string name{};
     Array bytes{};
     std::optional<std::int64_t> arrival{};
-    std::size_t events = 0, next = 0, end = 0;       // of the message; 1 where they are not known
-    std::size_t step = 0;                            // to send at once
-    std::shared_ptr<const EventMessage> contents{};  // where it was looked into
+    std::size_t events = 0, next = 0, end = 0;  // of the message; 1 where they are not known
+    std::size_t step = 0;                       // to send at once
+    std::unique_ptr<MessageReader> reader{};    // where it was looked into
+    std::unique_ptr<ScalarField> times{};       // of its events, where they set the pace
     // Unix time of the next event in nanoseconds, where it is known.
     std::optional<std::int64_t> time() const;
   };
@@ -59,7 +64,8 @@ class FileSource : public Source {
   std::optional<Batch> next_message(SourceContext& context);
   bool next_raw(SourceContext& context);
   bool next_file(bool had_enough, SourceContext& context);
-  void look_into(MessageFile::Stored raw);
+  void look_into(MessageFile::Stored stored, SourceContext& context);
+  std::uint64_t limit() const;  // the first event that is not sent any more, in each pass
   std::size_t count_events(Opened& opened) const;
   Batch take_part(std::size_t events);
 
@@ -72,6 +78,7 @@ class FileSource : public Source {
   std::optional<MessageFile> messages_;
   std::optional<Opened> opened_;
   bool sent_in_pass_ = false;
+  bool uncounted_logged_ = false;
   bool ended_ = false;
 };
 

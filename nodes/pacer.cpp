@@ -1,5 +1,7 @@
 #include "nodes/pacer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -26,12 +28,22 @@ bool Pacer::wait_for_turn(std::size_t events, const SourceContext& context) {
   return true;
 }
 
-bool Pacer::wait_for_time(std::int64_t nanoseconds, const SourceContext& context) {
+bool Pacer::wait_for_time(std::int64_t nanoseconds, SourceContext& context) {
   if (!first_) {
     first_ = nanoseconds;
     began_ = Clock::now();
   }
-  return sleep_until(began_ + std::chrono::nanoseconds(nanoseconds - *first_), context);
+  std::int64_t offset = 0;
+  if (__builtin_sub_overflow(nanoseconds, *first_, &offset)) return !context.stopping();
+  // A year at most, so that the sum cannot overflow.
+  constexpr std::chrono::hours longest{24 * 365};
+  const auto due = began_ + std::min<Clock::duration>(std::chrono::nanoseconds(offset), longest);
+  constexpr std::chrono::seconds worth_saying{10};
+  if (due - Clock::now() > worth_saying) {
+    context.log(LogLevel::info,
+                fmt::format("the next message came {} later", to_string(due - Clock::now())));
+  }
+  return sleep_until(due, context);
 }
 
 }  // namespace pnflow

@@ -23,8 +23,9 @@ class Pacer {
   bool wait_for_turn(std::size_t events, const SourceContext& context);
 
   // Sleeps until as much time has passed since the first call as lies between the first call's
-  // `nanoseconds` and these; false when the run ends before. What is late is sent at once.
-  bool wait_for_time(std::int64_t nanoseconds, const SourceContext& context);
+  // `nanoseconds` and these; false when the run ends before. What is late is sent at once, and a
+  // long wait is said in the log.
+  bool wait_for_time(std::int64_t nanoseconds, SourceContext& context);
   // The next wait_for_time() is a first call again.
   void restart() { first_.reset(); }
 

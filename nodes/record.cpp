@@ -10,16 +10,12 @@
 #include <variant>
 
 #include "graph/error.h"
+#include "io/timestamps.h"
 
 namespace pnflow {
 namespace {
 
 constexpr const char* lost_counter = "messages not recorded";
-
-std::int64_t now() {
-  using namespace std::chrono;
-  return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 bool same(const Array& a, const Array& b) {
   return a.storage() == b.storage() || std::ranges::equal(a.raw(), b.raw());
@@ -74,12 +70,15 @@ void Record::open(OpenContext& context) {
 }
 
 std::unique_ptr<Sink::Prepared> Record::prepare(const Batch& batch, Context&) const {
+  if (batch.attribute("first_event") != nullptr) {
+    throw DataError("unsupported layout", "a part of a file is no message that could be recorded");
+  }
   auto item = std::make_unique<Item>();
   item->wire = batch.array("wire");
   if (const Array* start = batch.find("series_start")) item->series_start = *start;
   const Attribute* const arrival = batch.attribute("arrival");
   const auto* const time = arrival != nullptr ? std::get_if<std::int64_t>(arrival) : nullptr;
-  item->arrival = time != nullptr ? *time : now();
+  item->arrival = time != nullptr ? *time : unix_nanoseconds_now();
   return item;
 }
 

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "io/timestamps.h"
+
 namespace pnflow {
 
 namespace {
@@ -37,10 +39,6 @@ std::optional<std::string> wrong_endpoint(const std::vector<std::string>& endpoi
     }
   }
   return {};
-}
-
-std::int64_t unix_nanoseconds(std::chrono::system_clock::time_point time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
 std::string mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1024.0 * 1024.0)); }
@@ -188,7 +186,7 @@ std::optional<Batch> ZmqSource::accept(zmq::message_t message, SourceContext& co
   std::shared_ptr<const std::byte> data(owner, static_cast<const std::byte*>(owner->data()));
   Batch batch;
   batch.set_message_field("wire", Array(DType::u8, {owner->size()}, std::move(data)));
-  batch.set_attribute("arrival", unix_nanoseconds(std::chrono::system_clock::now()));
+  batch.set_attribute("arrival", unix_nanoseconds_now());
   switch (series_.take(batch)) {
     case SimplonSeries::Verdict::hand_on: return batch;
     case SimplonSeries::Verdict::control: context.control_message(); break;

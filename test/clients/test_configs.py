@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from cxi import cxi_files, events_in_files
+from cxi import cxi_files, events_in_files, events_of
 from support import DATA, ROOT, Run, messages, needs_libtorch, pnflow
 from tar_records import read_record, records
 
@@ -106,9 +106,26 @@ def test_a_config_without_a_socket_runs_alone(tmp_path, name):
     assert events_in_files(tmp_path) == (0 if name == "measure" else 22)
 
 
+@pytest.mark.parametrize("name,captured,least_peaks", [
+    ("files", "hdf5_bslz4_u16_panels", 40), ("padded", "npz_normalized_f32", 40)])
+def test_a_config_of_files_finds_peaks_in_them(tmp_path, name, captured, least_peaks):
+    files = DATA / "lclstreamer" / captured / "*.bin"
+    report = run(tmp_path, ROOT / f"configs/{name}.yaml", env={"FILES": str(files)})
+    stamps = expected(captured)["timestamp_u64"]
+    assert report["events"]["delivered"] == report["events"]["decoded"] == len(stamps)
+    assert sum(len(event.x) for event in events_of(*cxi_files(tmp_path))) >= least_peaks
+
+
+def test_simplon_ends_after_the_stop_of_its_series(tmp_path):
+    report = run(tmp_path, ROOT / "configs/simplon.yaml", "socket.after_stop=500 ms",
+                 "socket.producers=0", feed=["simplon_two_ranks"])
+    assert report["events"]["delivered"] == report["events"]["decoded"] == 10
+
+
 def test_every_config_is_run_by_one_of_these_tests():
-    assert {path.stem for path in CONFIGS} == {"demo", "hits-only", "torchscript", "zmq_null",
-                                               "measure", "record", "simulated", "slow-writer"}
+    assert {path.stem for path in CONFIGS} == {
+        "demo", "files", "hits-only", "measure", "padded", "record", "simplon", "simulated",
+        "slow-writer", "torchscript", "zmq_null"}
 
 
 # ---------------------------------------------------------------- swaps

@@ -139,6 +139,49 @@ def test_the_recorded_pace_is_that_of_the_time_stamps(tmp_path):
     assert time.monotonic() - start >= 0.4
 
 
+def test_a_loop_in_which_nothing_is_sent_ends(tmp_path):
+    data_file(tmp_path / "run.h5", 5)
+    report = finished(tmp_path, files(tmp_path / "run.h5", first=100, loop=0))
+    assert report["messages"]["received"] == 0
+
+
+def test_merged_panels_are_counted_as_the_events_that_they_are(tmp_path):
+    images = np.arange(12 * 5 * 6, dtype="u2").reshape(12, 1, 5, 6)
+    np.savez(tmp_path / "run.npz", detector_data=images,
+             timestamp=np.arange(1, 4, dtype="u8") << 32)
+    report = finished(tmp_path, files(tmp_path / "run.npz", shape=[4, 5, 6], events_per_message=2,
+                                      decode={"shape": [4, 5, 6]}))
+    assert report["messages"]["decoded"] == 2
+    np.testing.assert_array_equal([event.image for event in written(tmp_path)],
+                                  images.reshape(3, 20, 6))
+
+
+def test_a_file_whose_events_cannot_be_counted_goes_as_one_message_and_that_is_said(tmp_path):
+    images, _ = data_file(tmp_path / "run.h5", 5)
+    with h5py.File(tmp_path / "run.h5", "a") as file:
+        file.move("/data/data", "/elsewhere/images")
+    settings = {"events_per_message": 2, "decode": {"fields": {"image": "/elsewhere/images"}}}
+    with Run(tmp_path, files(tmp_path / "run.h5", **settings)) as run:
+        report = run.finish()
+    assert report["messages"]["decoded"] == 1 and report["events"]["delivered"] == 5
+    assert "run.h5 goes as one message" in run.output
+    (tmp_path / "named").mkdir()
+    report = finished(tmp_path / "named", files(tmp_path / "run.h5", image="/elsewhere/images",
+                                                **settings))
+    assert report["messages"]["decoded"] == 3
+
+
+def test_an_unknown_energy_of_a_cxi_file_stays_unknown(tmp_path):
+    data_file(tmp_path / "run.h5", 3)
+    with h5py.File(tmp_path / "run.h5", "a") as file:
+        del file["/data/wavelength"]
+    finished(tmp_path, files(tmp_path / "run.h5"))
+    assert [event.energy for event in written(tmp_path)] == [0, 0, 0]
+    (tmp_path / "again").mkdir()
+    report = finished(tmp_path / "again", files(tmp_path / "out" / "*.cxi"))
+    assert node(report, "decode")["counters"]["missing_photon_energy"] == 3
+
+
 def test_files_that_are_not_there_end_the_run_before_it_begins(tmp_path):
     graph = write_graph(tmp_path, files(tmp_path / "never-*.h5"))
     result = pnflow("run", graph, "--quiet", cwd=tmp_path)
@@ -151,8 +194,7 @@ def test_a_file_of_no_known_format_is_a_counted_loss_among_others(tmp_path):
     (tmp_path / "b.h5").write_bytes(b"")
     _, stamps = data_file(tmp_path / "c.h5", 3)
     report = finished(tmp_path, files(tmp_path / "?.h5"))
-    assert report["messages"]["unreadable"] == {"unknown format": 1}
-    assert report["messages"]["control"] == 1  # the empty one, which would be an end marker
+    assert report["messages"]["unreadable"] == {"unknown format": 1, "empty file": 1}
     assert [event.stamp for event in written(tmp_path)] == stamps
 
 
@@ -218,6 +260,25 @@ def test_a_record_cut_off_is_read_up_to_the_cut_and_says_so(tmp_path):
     report = finished(tmp_path, files(tmp_path / "cut.tar"))
     assert report["messages"]["unreadable"] == {"truncated": 1}
     assert 0 < report["messages"]["decoded"] < len(messages("hdf5_three_ranks"))
+
+
+def test_a_part_of_a_file_is_not_recorded_as_a_message(tmp_path):
+    data_file(tmp_path / "run.h5", 5)
+    edges = ["source -> decode -> cxi", "source -> record"]
+    topology = files(tmp_path / "run.h5", edges=edges, events_per_message=2)
+    topology["nodes"]["record"] = {"type": "record", "directory": "records"}
+    with Run(tmp_path, topology) as run:
+        report = run.finish()
+    assert report["events"]["delivered"] == 5
+    assert "a part of a file is no message that could be recorded" in run.output
+    assert not list((tmp_path / "records").glob("*.tar*"))
+
+
+def test_the_rate_is_that_of_the_events_of_recorded_messages(tmp_path):
+    _, records = recorded_run(tmp_path, messages("hdf5_three_ranks"))  # 21 events
+    start = time.monotonic()
+    finished(tmp_path, files(records / "*.tar", rate="20 Hz"))
+    assert time.monotonic() - start >= 0.9
 
 
 def test_part_of_a_record_is_cut_out_of_its_messages(tmp_path):

@@ -252,7 +252,7 @@ REFUSED = {
 def refused(prefix, tmp_path_factory) -> types.SimpleNamespace:
     """Builds one of them at a time."""
     directory = tmp_path_factory.mktemp("refused")
-    version = re.search(r"pnflow (\S+)", succeed(prefix / "bin" / "pnflow", "--version",
+    version = re.search(r"pnflow (\d+\.\d+)", succeed(prefix / "bin" / "pnflow", "--version",
                                                  cwd=directory)).group(1)
     flags = cached("PNFLOW_SANITIZE").replace("address", "address,undefined")
 
@@ -263,7 +263,7 @@ def refused(prefix, tmp_path_factory) -> types.SimpleNamespace:
         elif text is not None and not library.exists():
             source = directory / f"{name}.cpp"
             source.write_text('#include "graph/abi.h"\n' + text + "\n")
-            succeed("g++", "-std=c++20", "-shared", "-fPIC", f'-DPNFLOW_VERSION="{version}"',
+            succeed("g++", "-std=c++20", "-shared", "-fPIC", f'-DPNFLOW_ABI_VERSION="{version}"',
                     *([f"-fsanitize={flags}"] if flags else []), "-I", prefix / "include" / "pnflow",
                     source, "-o", library, cwd=directory)
         return library

@@ -170,7 +170,9 @@ TEST_CASE("Arrays above the limit are of implausible size, others of the message
   for (const int level : {0, 6}) {
     const Buffer bytes = zip_archive(sample(level));
     const auto reader = open_message(bytes, {.max_array_bytes = 59});
-    CHECK(reason_of([&] { find_array(*reader, "detector_data"); }) == "implausible size");
+    // What is stored is read where it lies, and takes no memory.
+    CHECK(reason_of([&] { find_array(*reader, "detector_data"); }) ==
+          (level == 0 ? "none" : "implausible size"));
     CHECK(read_all(*find_array(*reader, "timestamp")).size() == 24);
     CHECK(read_all(*find_array(*open_message(bytes, {.max_array_bytes = 60}), "detector_data"))
               .size() == 60);
