@@ -69,6 +69,7 @@ TEST_CASE("attributes of one number or one text are read, others passed over") {
     const double fraction = 0.25;
     const char* text = "of any length";
     const int several[] = {1, 2, 3};
+    const char padded[8] = {'a', 'b', 'c'};
     const h5::Datatype variable(H5Tcopy(H5T_C_S1));
     H5Tset_size(variable.get(), H5T_VARIABLE);
     const h5::Datatype fixed(H5Tcopy(H5T_C_S1));
@@ -76,7 +77,7 @@ TEST_CASE("attributes of one number or one text are read, others passed over") {
     put("number", H5T_NATIVE_INT, scalar, &number);
     put("fraction", H5T_NATIVE_DOUBLE, scalar, &fraction);
     put("text", variable.get(), scalar, &text);
-    put("fixed", fixed.get(), scalar, "abc\0\0\0\0");
+    put("fixed", fixed.get(), scalar, padded);
     put("several", H5T_NATIVE_INT, vector, several);
   });
   const Hdf5Message message(bytes);

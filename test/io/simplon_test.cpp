@@ -152,6 +152,8 @@ TEST_CASE("a rank that goes on sending after the stop keeps its series' start me
   CHECK(stream.series.stopped());
   stream.send(start("8"));
   CHECK_FALSE(stream.series.stopped());
+  stream.send(stop("7"));  // of the series before, from a slow rank
+  CHECK_FALSE(stream.series.stopped());
   stream.send(image("7"));
   stream.send(image("8"));
   CHECK(stream.out == Stream::Out{"7+7", "7+7", "8+8"});
