@@ -21,7 +21,8 @@ WAVELENGTHS = np.array([1.3, np.nan, 1.4])
 
 
 def arrays(**changed):
-    return {"detector_data": IMAGES, "timestamp": STAMPS, "photon_wavelength": WAVELENGTHS} | changed
+    return {"detector_data": IMAGES, "timestamp": STAMPS,
+            "photon_wavelength": WAVELENGTHS} | changed
 
 
 def saved(save, **changed):
