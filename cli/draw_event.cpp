@@ -23,6 +23,10 @@ PanelGrid grid_of(const EventDetail& event, const DrawingOptions& options) {
   PanelGrid grid{.panels = shape.size() == 3 ? shape[0] : 1,
                  .height = shape[shape.size() - 2],
                  .width = shape.back()};
+  if (shape.size() == 3 && options.panel_height) {
+    throw RunError(fmt::format("--panel-height is for images without panels, this one is {}",
+                               to_string(shape)));
+  }
   if (shape.size() == 2 && options.columns) {
     const std::size_t rows = grid.height;
     if (options.panel_height) {

@@ -57,4 +57,16 @@ void FileSummary::add(ImageSummary&& image) {
   images.push_back(std::move(image));
 }
 
+SummaryOfAll sum_of(const std::vector<FileSummary>& files) {
+  SummaryOfAll sum{.files = files.size()};
+  for (const FileSummary& file : files) {
+    sum.events += file.events;
+    sum.bytes += file.bytes;
+    if (file.is_damaged()) ++sum.damaged;
+    if (file.is_faulty()) ++sum.faulty;
+    if (!file.error.empty()) ++sum.not_read;
+  }
+  return sum;
+}
+
 }  // namespace pnflow

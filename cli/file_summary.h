@@ -102,10 +102,21 @@ struct FileSummary {
   std::vector<ControlSummary> controls;
   std::vector<Damage> damage;
 
+  bool is_damaged() const { return !damage.empty(); }
+  // CrystFEL would trip over it.
+  bool is_faulty() const { return cxi && !cxi->crystfel.faults.empty(); }
+
   // Adds to what differs in the number of events only, or else at the end.
   void add(ArraySummary&& array);
   void add(ImageSummary&& image);
 };
+
+// Of several files.
+struct SummaryOfAll {
+  std::size_t files = 0, events = 0, bytes = 0;
+  std::size_t damaged = 0, faulty = 0, not_read = 0;  // files
+};
+SummaryOfAll sum_of(const std::vector<FileSummary>& files);
 
 // One event, for its own sake and for drawing it.
 struct EventDetail {

@@ -5,10 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <memory>
 
 #include "cli/inspector.h"
+#include "cli/signals.h"
 #include "cli/summary_json.h"
 #include "cli/summary_text.h"
 #include "graph/error.h"
@@ -20,6 +22,7 @@ namespace {
 
 constexpr int damaged = 1;
 constexpr int not_read = 2;
+constexpr int interrupted = 130;
 
 Drawing draw(EventDetail event, const InspectOptions& options) {
   if (!options.mask.empty()) event.mask = load_mask(options.mask, "");
@@ -62,11 +65,15 @@ class Inspection {
                                          : std::optional<std::size_t>(0)) {}
 
   int run() {
+    for (const std::string& file : options_.files) inspector_.find_starts(file);
     for (const std::string& file : options_.files) {
       files_.push_back(inspector_.inspect(file));
       const FileSummary& summary = files_.back();
-      note(!summary.error.empty() ? not_read : !summary.damage.empty() ? damaged : 0);
-      if (!options_.json) fmt::print("{}\n", summary_text(summary));
+      if (summary.is_damaged() || summary.is_faulty()) note(damaged);
+      if (!summary.error.empty()) note(not_read);
+      if (options_.json) continue;
+      fmt::print("{}\n", summary_text(summary));
+      std::fflush(stdout);
     }
     if (!options_.json && files_.size() > 1) fmt::print("{}", sum_text(files_));
     if (options_.event || !options_.png.empty()) add_event();
@@ -128,13 +135,14 @@ constexpr const char* footer =
     "What a file is, is seen from its content. Every array is read to its end, so that all damage\n"
     "is found; of a record (a tar archive of messages) every message. A Simplon start message "
     "serves\n"
-    "the images of its run that come after it, in this file and in others. With several files the\n"
-    "last line is their sum.\n\n"
+    "the images of its run in all files, also those in front of it. With several files the last\n"
+    "line is their sum.\n\n"
     "The picture: brightness is logarithmic; peaks of a CXI file stand in the middle of circles,\n"
     "brown pixels are masked, magenta ones not finite.\n\n"
-    "JSON: {files: [...], sum: {files, events, bytes, damaged, not_read}, event, picture}. Of a "
-    "file:\n"
-    "file, bytes, kind, messages, attributes, arrays [{name, shape, dtype, storage, raw_bytes,\n"
+    "JSON: {files: [...], sum: {files, events, bytes, damaged, faulty, not_read}, event, "
+    "picture}.\n"
+    "Of a file: file, bytes, kind, messages, attributes, arrays [{name, shape, dtype, storage, "
+    "raw_bytes,\n"
     "stored_bytes, messages, attributes, unread}], events, images [{array, shape, dtype, events,\n"
     "unpadded}], timestamps {array, first, last, first_packed, last_packed, missing}, "
     "photon_energy\n"
@@ -142,7 +150,9 @@ constexpr const char* footer =
     "cxi {peaks {min, median, max, total}, normalized, panels, mask {shape, bad}, crystfel "
     "{faults,\n"
     "warnings}}, controls, damage [{message, array, entry, reason, detail}], error.\n\n"
-    "Exit codes: 0, 1 there is damage, 2 a file is missing or of no known kind, or no such event.";
+    "Exit codes: 0, 1 there is damage, or a fault that CrystFEL trips over, or the picture cannot "
+    "be\n"
+    "drawn, 2 a file is missing or of no known kind, or no such event, 130 interrupted.";
 
 void add_drawing(CLI::App& inspect, const std::shared_ptr<InspectOptions>& options) {
   const std::map<std::string, ColourMap> maps{{"viridis", ColourMap::viridis},
@@ -153,11 +163,12 @@ void add_drawing(CLI::App& inspect, const std::shared_ptr<InspectOptions>& optio
   const auto option = [&](const char* name, auto& value, const char* text) {
     return inspect.add_option(name, value, text)->needs(png)->group(group);
   };
-  option("--columns", options->drawing.columns,
-         "Panels in a row; a CXI image is drawn as it is without")
-      ->check(CLI::PositiveNumber);
+  CLI::Option* columns = option("--columns", options->drawing.columns,
+                                "Panels in a row; a CXI image is drawn as it is without")
+                             ->check(CLI::PositiveNumber);
   option("--panel-height", options->drawing.panel_height,
-         "Rows of a panel in a CXI image, where the file does not say")
+         "Rows of a panel in a CXI image, where the file does not say; with --columns")
+      ->needs(columns)
       ->check(CLI::PositiveNumber);
   option("--scale", options->drawing.scale, "Pixels of the picture for one, along each side")
       ->check(CLI::Range(1, 32));
@@ -168,7 +179,11 @@ void add_drawing(CLI::App& inspect, const std::shared_ptr<InspectOptions>& optio
 
 }  // namespace
 
-int inspect_files(const InspectOptions& options) { return Inspection(options).run(); }
+int inspect_files(const InspectOptions& options) {
+  end_on_broken_pipe();
+  const SignalThread signals([] { std::_Exit(interrupted); });
+  return Inspection(options).run();
+}
 
 void add_inspect_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<InspectOptions>();

@@ -23,8 +23,9 @@ struct InspectOptions {
 };
 
 // Prints what is in files of detector data, and draws an event. Returns the exit code: 0; 1 there
-// is damage, or the picture cannot be drawn; 2 a file is missing or of no known kind, or there is
-// no such event.
+// is damage, or a CXI file has a fault that CrystFEL trips over, or the picture cannot be drawn; 2
+// a file is missing or of no known kind, or there is no such event. SIGINT and SIGTERM end the
+// process with 130.
 int inspect_files(const InspectOptions& options);
 
 // Adds `pnflow inspect` to the command line; its exit code goes to `exit_code`.

@@ -14,7 +14,6 @@
 #include "cli/message_summary.h"
 #include "graph/error.h"
 #include "io/cxi_file.h"
-#include "io/message_file.h"
 #include "io/message_reader.h"
 
 namespace pnflow {
@@ -29,6 +28,9 @@ void add_kind(FileSummary& summary, const std::string& kind) {
   if (listed(summary.kind).find(listed(kind)) != std::string::npos) return;
   summary.kind += (summary.kind.empty() ? "" : ", ") + kind;
 }
+
+// Images that do not say their run belong to the series that began last.
+constexpr const char* last_run = "";
 
 double median(std::vector<std::size_t> values) {
   if (values.empty()) return 0;
@@ -85,41 +87,68 @@ void add_peaks(const CxiReader& file, EventDetail& detail) {
 
 }  // namespace
 
+void Inspector::find_starts(const std::string& path) {
+  try {
+    MessageFile file(path);
+    while (const auto message = file.next()) {
+      const auto bytes = message->bytes.raw();
+      if (!SimplonMessage::recognises(bytes)) continue;
+      try {
+        const SimplonMessage simplon(bytes);
+        if (simplon.kind() != SimplonMessage::Kind::start) continue;
+        for (const std::string& run : {simplon.run(), std::string(last_run)}) {
+          starts_.try_emplace(run, bytes.begin(), bytes.end());
+        }
+      } catch (const DataError&) {
+        continue;  // inspect() names the damage
+      }
+    }
+  } catch (const RunError&) {
+    return;  // so does it say what cannot be read
+  } catch (const DataError&) {
+    return;  // and that a record is cut
+  }
+}
+
 FileSummary Inspector::inspect(const std::string& path) {
   FileSummary summary;
   summary.file = path;
+  try {
+    MessageFile file(path);
+    summary.bytes = file.bytes().size();
+    add_messages(file, summary);
+    if (file.is_record()) {
+      summary.kind = summary.kind.empty() ? "record" : "record of " + summary.kind;
+    }
+  } catch (const RunError& error) {
+    summary.error = error.what();
+  }
+  events_ += summary.events;
+  return summary;
+}
+
+void Inspector::add_messages(MessageFile& file, FileSummary& summary) {
   const auto damaged = [&](const DataError& error) {
     summary.damage.push_back(
         {summary.messages, "", {}, error.reason(), std::string(error.detail())});
   };
-  std::string unknown;  // why the first message is of no known kind
   try {
-    MessageFile file(path);
-    summary.bytes = file.bytes().size();
     while (const auto message = file.next()) {
       try {
         add_message(message->bytes.raw(), summary);
       } catch (const DataError& error) {
-        if (summary.messages == 0 && is_unknown(error)) unknown = error.what();
-        damaged(error);
+        // A record is of a known kind, whatever is in it.
+        if (!file.is_record() && is_unknown(error)) {
+          summary.error = error.what();
+        } else {
+          damaged(error);
+        }
       }
       ++summary.messages;
     }
-    if (file.is_record()) {
-      summary.kind = summary.kind.empty() ? "record" : "record of " + summary.kind;
-      unknown.clear();  // the file is of a known kind, whatever is in it
-    }
-  } catch (const RunError& error) {
-    summary.error = error.what();
   } catch (const DataError& error) {
     damaged(error);
   }
-  if (summary.messages == 1 && !unknown.empty()) {
-    summary.damage.clear();
-    summary.error = unknown;
-  }
-  events_ += summary.events;
-  return summary;
 }
 
 void Inspector::add_control(const SimplonMessage& message, std::span<const std::byte> bytes,
@@ -143,7 +172,9 @@ void Inspector::add_control(const SimplonMessage& message, std::span<const std::
     }
   }
   if (message.kind() == SimplonMessage::Kind::start) {
-    starts_[message.run()].assign(bytes.begin(), bytes.end());
+    for (const std::string& run : {message.run(), std::string(last_run)}) {
+      starts_[run].assign(bytes.begin(), bytes.end());
+    }
   }
   add_kind(summary, "Simplon " + control.type);
   summary.controls.push_back(std::move(control));

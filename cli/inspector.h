@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/file_summary.h"
+#include "io/message_file.h"
 #include "io/simplon_message.h"
 
 namespace pnflow {
@@ -19,8 +20,13 @@ class Inspector {
   // Keeps event number `event`, counted from 0 through all files in the order of inspect().
   explicit Inspector(std::optional<std::size_t> event) : wanted_(event) {}
 
-  // Never throws for a file that is missing or damaged: the summary says so. A start message of a
-  // Simplon series serves the images of this file and of those after it.
+  // Takes note of the start messages of Simplon series. Call it for all files before inspect():
+  // with several ranks images stand in front of their start, perhaps in another file. Of an image
+  // only the CBOR map is looked at. Never throws for what is missing or damaged.
+  void find_starts(const std::string& path);
+
+  // Never throws for a file that is missing or damaged: the summary says so. An image of a Simplon
+  // series has the shape of the latest start of its run before it, else of the first behind it.
   FileSummary inspect(const std::string& path);
 
   // The event that was asked for; nothing while it has not come.
@@ -28,6 +34,7 @@ class Inspector {
   std::size_t events() const { return events_; }
 
  private:
+  void add_messages(MessageFile& file, FileSummary& summary);
   void add_message(std::span<const std::byte> bytes, FileSummary& summary);
   void add_control(const SimplonMessage& message, std::span<const std::byte> bytes,
                    FileSummary& summary);
@@ -35,7 +42,8 @@ class Inspector {
   std::optional<std::size_t> wanted_;
   std::optional<EventDetail> event_;
   std::size_t events_ = 0;
-  std::map<std::string, std::vector<std::byte>> starts_;  // of Simplon series, by their run
+  // Start messages of Simplon series by their run; of no run: the one that stands for all.
+  std::map<std::string, std::vector<std::byte>> starts_;
 };
 
 }  // namespace pnflow

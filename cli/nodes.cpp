@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/signals.h"
 #include "cli/type_description.h"
 #include "graph/diagnostics.h"
 #include "graph/error.h"
@@ -41,6 +42,7 @@ int describe_one(const Registry& registry, const NodesOptions& options) {
 }  // namespace
 
 int describe_nodes(const NodesOptions& options) {
+  end_on_broken_pipe();
   Registry registry;
   register_builtin_nodes(registry);
   try {

@@ -25,6 +25,8 @@ void hold_signals() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
+void end_on_broken_pipe() { std::signal(SIGPIPE, SIG_DFL); }
+
 SignalThread::SignalThread(std::function<void()> on_signal)
     : thread_([this, on_signal = std::move(on_signal)] {
         const sigset_t set = ending_signals();

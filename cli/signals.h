@@ -11,6 +11,10 @@ namespace pnflow {
 // main().
 void hold_signals();
 
+// SIGPIPE ends the process again, as it ends other filters whose reader has had enough. For
+// commands that have no sockets.
+void end_on_broken_pipe();
+
 // Waits for SIGINT and SIGTERM on a thread of its own and calls `on_signal` there for each.
 class SignalThread {
  public:

@@ -1,6 +1,5 @@
 #include "cli/summary_json.h"
 
-#include <algorithm>
 #include <cmath>
 #include <variant>
 
@@ -160,16 +159,9 @@ ordered_json event_json(const EventDetail& event) {
 }
 
 ordered_json sum_json(const std::vector<FileSummary>& files) {
-  std::size_t events = 0, bytes = 0;
-  for (const FileSummary& file : files) {
-    events += file.events;
-    bytes += file.bytes;
-  }
-  return {{"files", files.size()},
-          {"events", events},
-          {"bytes", bytes},
-          {"damaged", std::ranges::count_if(files, [](auto& f) { return !f.damage.empty(); })},
-          {"not_read", std::ranges::count_if(files, [](auto& f) { return !f.error.empty(); })}};
+  const SummaryOfAll sum = sum_of(files);
+  return {{"files", sum.files},     {"events", sum.events}, {"bytes", sum.bytes},
+          {"damaged", sum.damaged}, {"faulty", sum.faulty}, {"not_read", sum.not_read}};
 }
 
 }  // namespace pnflow

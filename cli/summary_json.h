@@ -31,7 +31,7 @@ nlohmann::ordered_json summary_json(const FileSummary& summary);
 // total, maximum, snr}], the strongest first.
 nlohmann::ordered_json event_json(const EventDetail& event);
 
-// {files, events, bytes, damaged, not_read}, numbers all.
+// {files, events, bytes, damaged, faulty, not_read}, numbers all.
 nlohmann::ordered_json sum_json(const std::vector<FileSummary>& files);
 
 }  // namespace pnflow

@@ -208,17 +208,12 @@ std::string event_text(const EventDetail& event) {
 }
 
 std::string sum_text(const std::vector<FileSummary>& files) {
-  std::size_t events = 0, bytes = 0, damaged = 0, not_read = 0;
-  for (const FileSummary& file : files) {
-    events += file.events;
-    bytes += file.bytes;
-    damaged += file.damage.empty() ? 0 : 1;
-    not_read += file.error.empty() ? 0 : 1;
-  }
-  std::string text = fmt::format("{}, {}, {}", count_text(files.size(), "file"),
-                                 count_text(events, "event"), size_text(bytes));
-  if (damaged > 0) text += fmt::format("; {} with damage", damaged);
-  if (not_read > 0) text += fmt::format("; {} not read", not_read);
+  const SummaryOfAll sum = sum_of(files);
+  std::string text = fmt::format("{}, {}, {}", count_text(sum.files, "file"),
+                                 count_text(sum.events, "event"), size_text(sum.bytes));
+  if (sum.damaged > 0) text += fmt::format("; {} with damage", sum.damaged);
+  if (sum.faulty > 0) text += fmt::format("; {} with faults", sum.faulty);
+  if (sum.not_read > 0) text += fmt::format("; {} not read", sum.not_read);
   return text + "\n";
 }
 

@@ -14,7 +14,7 @@ std::string summary_text(const FileSummary& summary);
 // One event, with its peaks when it is of a CXI file, the strongest first.
 std::string event_text(const EventDetail& event);
 
-// "4 files, 11 events, 37.2 MiB; 1 with damage, 1 not read".
+// "4 files, 11 events, 37.2 MiB; 1 with damage; 1 with faults; 1 not read".
 std::string sum_text(const std::vector<FileSummary>& files);
 
 }  // namespace pnflow

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/signals.h"
 #include "graph/config.h"
 #include "graph/plan.h"
 #include "graph/registry.h"
@@ -39,6 +40,7 @@ void print_summary(const std::string& file, const Plan& plan) {
 }  // namespace
 
 int validate_graph(const ValidateOptions& options) {
+  end_on_broken_pipe();
   const auto text = read_text_file(options.graph_file);
   if (!text) {
     fmt::print(stderr, "pnflow: cannot read '{}'\n", options.graph_file);
