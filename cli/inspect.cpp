@@ -167,7 +167,7 @@ void add_drawing(CLI::App& inspect, const std::shared_ptr<InspectOptions>& optio
                                 "Panels in a row; a CXI image is drawn as it is without")
                              ->check(CLI::PositiveNumber);
   option("--panel-height", options->drawing.panel_height,
-         "Rows of a panel in a CXI image, where the file does not say; with --columns")
+         "Rows of a panel in a CXI image, where the file does not say")
       ->needs(columns)
       ->check(CLI::PositiveNumber);
   option("--scale", options->drawing.scale, "Pixels of the picture for one, along each side")

@@ -1,7 +1,6 @@
 #include "cli/signals.h"
 
 #include <csignal>
-#include <ctime>
 #include <utility>
 
 namespace pnflow {
@@ -30,15 +29,17 @@ void end_on_broken_pipe() { std::signal(SIGPIPE, SIG_DFL); }
 SignalThread::SignalThread(std::function<void()> on_signal)
     : thread_([this, on_signal = std::move(on_signal)] {
         const sigset_t set = ending_signals();
-        // A time-out, so that the thread can be ended without a signal of our own.
-        const timespec step{.tv_sec = 0, .tv_nsec = 100'000'000};
-        while (!ended_) {
-          if (sigtimedwait(&set, nullptr, &step) > 0) on_signal();
+        while (true) {
+          int number = 0;
+          sigwait(&set, &number);
+          if (ended_) return;
+          on_signal();
         }
       }) {}
 
 SignalThread::~SignalThread() {
   ended_ = true;
+  pthread_kill(thread_.native_handle(), SIGINT);  // to this thread alone, which waits for it
   thread_.join();
 }
 
