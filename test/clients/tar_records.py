@@ -10,8 +10,12 @@ import tarfile
 START = 1_767_225_600_000_000_000  # nanoseconds of Unix time
 
 
-def write_record(path: pathlib.Path, messages: list[bytes], arrivals: list[int]) -> pathlib.Path:
-    """A record that pnflow has not written; arrivals in nanoseconds of Unix time."""
+def write_record(path: pathlib.Path, messages: list[bytes],
+                 arrivals: list[int] | None = None) -> pathlib.Path:
+    """A record that pnflow has not written; arrivals in nanoseconds of Unix time, without them one
+    after the other from START on."""
+    if arrivals is None:
+        arrivals = [START + number for number in range(len(messages))]
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         for number, (message, arrival) in enumerate(zip(messages, arrivals, strict=True)):
             member = tarfile.TarInfo(f"message_{number:010}.bin")

@@ -31,7 +31,8 @@ def test_an_hdf5_message_is_what_h5py_says(name):
     document = inspect(*files)
     assert document["sum"] == {
         "files": len(files), "events": len(truth["timestamp_u64"]),
-        "bytes": sum(path.stat().st_size for path in files), "damaged": 0, "not_read": 0}
+        "bytes": sum(path.stat().st_size for path in files), "damaged": 0, "faulty": 0,
+        "not_read": 0}
     for path, found in zip(files, document["files"], strict=True):
         assert (found["file"], found["kind"], found["messages"]) == (str(path), "HDF5", 1)
         assert found["bytes"] == path.stat().st_size
@@ -112,8 +113,8 @@ def test_the_text_has_all_of_it_for_people():
     assert first[0] == str(files[0])
     assert first[2] == "  kind       HDF5"
     [image] = [line for line in first if line.startswith("  /data/data")]
-    assert re.search(r"\b3x4x176x192 +uint16 .* MiB|KiB .* chunks of 1x4x176x192, shuffle, gzip",
-                     image)
+    assert re.search(r"\b3x4x176x192 +uint16 .* (?:MiB|KiB) .* "
+                     r"chunks of 1x4x176x192, shuffle, gzip", image)
     stamps = expected("hdf5_gzip_shuffle_u16_panels")["timestamp_u64"][:3]
     assert f"  time       {iso(min(stamps))} to {iso(max(stamps))} (/data/timestamp)" in first
     assert re.search(r"^2 files, 4 events, [\d.]+ KiB$", done.stdout.splitlines()[-1])
@@ -145,7 +146,7 @@ def test_help_names_options_and_exit_codes():
                    "--mask", "--colours"]:
         assert re.search(rf"^ +{option}\b", done.stdout, re.M), option
     footer = done.stdout[done.stdout.index("Exit codes:"):]
-    assert set(map(int, re.findall(r"\b\d+\b", footer))) == {0, 1, 2}
+    assert set(map(int, re.findall(r"\b\d+\b", footer))) == {0, 1, 2, 130}
     # Every key of the JSON is in the help.
     def keys(value):
         if isinstance(value, dict):

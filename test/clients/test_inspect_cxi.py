@@ -3,6 +3,8 @@ with one thing in them that CrystFEL trips over."""
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -109,10 +111,20 @@ def write_cxi(path, *, images=None, chunks=True, counts=(2, 1), x=((1, 2), (3, 0
 def test_what_crystfel_trips_over_is_a_fault(tmp_path, change, named):
     path = write_cxi(tmp_path / "a.cxi", **change)
     done = pnflow("inspect", path)
+    assert done.returncode == (1 if named else 0)
     lines = [line for line in done.stdout.splitlines() if line.startswith("  fault ")]
     assert len(lines) == len(named)
     assert all(word in line for word, line in zip(named, lines))
     assert ("CrystFEL   finds what it needs" in done.stdout) == (not named)
+
+
+def test_files_with_faults_are_counted_beside_those_with_damage(run_files, tmp_path):
+    path = write_cxi(tmp_path / "a.cxi", total=False)
+    total = inspect(run_files[0], path, status=1)["sum"]
+    assert (total["damaged"], total["faulty"], total["not_read"]) == (0, 1, 0)
+    done = pnflow("inspect", run_files[0], path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].endswith("; 1 with faults")
 
 
 def test_several_events_in_a_chunk_and_an_unknown_energy_are_noticed(tmp_path):
@@ -122,7 +134,7 @@ def test_several_events_in_a_chunk_and_an_unknown_energy_are_noticed(tmp_path):
         images = file[DATA][:]
         del file[DATA]
         file.create_dataset(DATA, data=images, chunks=(2, 4, 5))
-    [found] = inspect(path)["files"]
+    [found] = inspect(path, status=1)["files"]
     crystfel = found["cxi"]["crystfel"]
     assert len(crystfel["faults"]) == len(crystfel["warnings"]) == 1
     assert "2 events in a chunk" in crystfel["faults"][0]
@@ -171,3 +183,7 @@ def test_any_damage_ends_with_an_exit_code_and_in_time(run_files, tmp_path):
         path.write_bytes(data)
         done = pnflow("inspect", "--json", path, timeout=20)
         assert done.returncode in (0, 1, 2), data[:16]
+        [found] = json.loads(done.stdout)["files"]
+        faults = found.get("cxi", {}).get("crystfel", {}).get("faults")
+        assert done.returncode == (
+            2 if "error" in found else 1 if found["damage"] or faults else 0), found

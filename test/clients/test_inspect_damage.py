@@ -6,25 +6,15 @@ import h5py
 import numpy as np
 import pytest
 
+from damage import damaged_chunk
 from inspection import inspect
 from support import hdf5_message, message_files, pnflow
-
-
-def message_with_damaged_chunk(path, event: int, field="/data/data") -> bytes:
-    with h5py.File(path) as file:
-        chunk = file[field].id.get_chunk_info(event)
-        assert chunk.chunk_offset[0] == event
-    data = bytearray(path.read_bytes())
-    middle = chunk.byte_offset + chunk.size // 2
-    for i in range(middle, middle + 16):
-        data[i] ^= 0xff
-    return bytes(data)
 
 
 def test_a_damaged_chunk_costs_its_event_and_is_named(tmp_path):
     source = message_files("hdf5_gzip_shuffle_u16_panels")[0]
     path = tmp_path / "damaged.bin"
-    path.write_bytes(message_with_damaged_chunk(source, 1))
+    path.write_bytes(damaged_chunk(source.read_bytes(), "/data/data", 1))
     [found] = inspect(path, status=1)["files"]
     [damage] = found["damage"]
     assert (damage["array"], damage["entry"]) == ("/data/data", 1)

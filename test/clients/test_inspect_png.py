@@ -10,40 +10,12 @@ import pytest
 
 from chains import IN_ORDER, SHAPE, chain, simulated
 from cxi import DATA, RESULTS, STAMPS, cxi_files
-from inspection import inspect
 from peers import Push
+from pictures import (CIRCLE, GAP, MASKED, NOT_FINITE, brightness, check_circles, circles, near,
+                      picture, pixels_of, shrunk)
 from support import Run, expected, finished, hdf5_message, messages, pnflow
 
 C, H, W = SHAPE
-CIRCLE, MASKED, NOT_FINITE = (255, 70, 50), (165, 90, 30), (255, 0, 255)
-GAP = 2
-
-
-def picture(path, *arguments, event=0):
-    """The RGB pixels, and what pnflow says of them."""
-    png = path.with_suffix(".png")
-    document = inspect(path, "--event", event, "--png", png, *arguments)
-    pixels = cv2.imread(str(png), cv2.IMREAD_UNCHANGED)
-    assert pixels.dtype == np.uint8 and pixels.shape[2] == 3
-    pixels = pixels[:, :, ::-1]
-    assert pixels.shape[:2] == (document["picture"]["height"], document["picture"]["width"])
-    return pixels, document
-
-
-def brightness(pixels):
-    return pixels @ np.array([0.299, 0.587, 0.114])
-
-
-def pixels_of(pixels, colour):
-    return (pixels == colour).all(axis=-1)
-
-
-def shrunk(pixels, scale):
-    """One pixel for each of the data's, which must be of one colour."""
-    height, width = pixels.shape[0] // scale, pixels.shape[1] // scale
-    blocks = pixels.reshape(height, scale, width, scale, 3)
-    assert (blocks == blocks[:, :1, :, :1]).all()
-    return blocks[:, 0, :, 0]
 
 
 # ---------------------------------------------------------------- pixels
@@ -122,65 +94,18 @@ def test_what_cannot_be_drawn_is_said(tmp_path):
     done = pnflow("inspect", path, "--png", tmp_path / "no" / "a.png")
     assert done.returncode == 1 and "no/a.png" in done.stderr
     assert pnflow("inspect", path, "--columns", 2).returncode == 2
+    done = pnflow("inspect", path, "--png", tmp_path / "a.png", "--panel-height", 5)
+    assert done.returncode == 2 and "--columns" in done.stderr
+    panels = tmp_path / "panels.bin"
+    panels.write_bytes(hdf5_message(np.zeros((1, 4, 10, 12), np.uint16)))
+    done = pnflow("inspect", panels, "--png", tmp_path / "a.png", "--columns", 2,
+                  "--panel-height", 5)
+    assert done.returncode == 1
+    assert "--panel-height is for images without panels, this one is 4x10x12" in done.stderr
+    assert not (tmp_path / "a.png").exists()
 
 
 # ---------------------------------------------------------------- peaks
-
-def circles(pixels):
-    """Centres (x, y) of the circles that touch no other, and the mask of all."""
-    found = pixels_of(pixels, CIRCLE).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
-    centres = []
-    for label in range(1, count):
-        left, top, width, height = stats[label, :4]
-        x, y = left + (width - 1) / 2, top + (height - 1) / 2
-        rows, columns = np.nonzero(labels == label)
-        away = np.hypot(columns - x, rows - y)
-        # Of two that touch, no pixel would keep its distance.
-        if away.max() - away.min() < 3 and away.min() > 4:
-            centres.append((x, y))
-    return np.array(centres).reshape(-1, 2), found.astype(bool)
-
-
-def distances(points, others):
-    """Of each point from the nearest of the others."""
-    return np.linalg.norm(points[:, None] - others[None], axis=2).min(axis=1)
-
-
-def check_circles(pixels, truth, scale, least):
-    """Free circles are centred on true spots (x, y in pixels of the picture), within two pixels of
-    the data, and there is one around every spot."""
-    centres, drawn = circles(pixels)
-    assert len(centres) >= least
-    assert distances(centres, truth).max() < 2 * scale
-    for x, y in truth:
-        # Somewhere between the spot and its neighbourhood, a ring is nearly closed.
-        angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-        best = 0
-        for radius in np.arange(4, 14) * scale:
-            hit = 0
-            for dx, dy in zip(radius * np.cos(angle), radius * np.sin(angle)):
-                row, column = round(y + dy), round(x + dx)
-                if not (0 <= row < drawn.shape[0] and 0 <= column < drawn.shape[1]):
-                    hit += 1
-                    continue
-                around = drawn[max(0, row - 2 * scale):row + 2 * scale + 1,
-                               max(0, column - 2 * scale):column + 2 * scale + 1]
-                hit += around.any()
-            best = max(best, hit / len(angle))
-        assert best > 0.9, (x, y)
-        # The circle leaves its own spot free.
-        row, column = round(y), round(x)
-        own = pixels[max(0, row - scale):row + scale + 1, max(0, column - scale):column + scale + 1]
-        assert not pixels_of(own, CIRCLE).all(axis=1).any()
-
-
-def near(truth, found, scale):
-    """The true spots that were found, which are most of them."""
-    seen = distances(truth, found) < 2 * scale
-    assert seen.mean() > 0.8
-    return truth[seen]
-
 
 @pytest.fixture(scope="module")
 def captured(tmp_path_factory):
@@ -260,7 +185,7 @@ def test_peaks_that_are_nowhere_are_not_drawn(tmp_path):
         file[RESULTS + "nPeaks"] = np.array([4], "i4")
         file[RESULTS + "peakXPosRaw"] = np.array([[25, np.nan, 99, 25]], "f4")
         file[RESULTS + "peakYPosRaw"] = np.array([[20, 20, 20, np.inf]], "f4")
-    pixels, document = picture(path, "--scale", 4)
+    pixels, document = picture(path, "--scale", 4, status=1)  # faults, for CrystFEL
     assert document["picture"]["peaks"] == 1
     centres, _ = circles(pixels)
     np.testing.assert_allclose(centres, [[25.5 * 4 - 0.5, 20.5 * 4 - 0.5]], atol=1)

@@ -1,15 +1,15 @@
 """`pnflow push --format`: messages of every format, judged by NumPy, h5py, cbor2 and hdf5plugin."""
 
 import io
-import struct
 import zipfile
 
 import cbor2
 import h5py
-import hdf5plugin
 import numpy as np
 import pytest
 
+from message_formats import (READERS, concatenated, cxi_file, of_hdf5, of_npay, of_npz, of_simplon,
+                             write_data_file)
 from peers import Pull
 from support import Process, Run, expected, graph, message_files, pnflow
 
@@ -23,78 +23,10 @@ def pushed(*arguments) -> list[bytes]:
     return taken
 
 
-# ---------------------------------------------------------------- readers
-
-def of_hdf5(message: bytes) -> dict:
-    with h5py.File(io.BytesIO(message)) as file:
-        return {name: value[()] for name, value in file["data"].items()}
-
-
-def of_npz(message: bytes) -> dict:
-    with np.load(io.BytesIO(message), allow_pickle=False) as archive:
-        found = {name: archive[name] for name in archive.files}
-    renamed = {"detector_data": "data", "photon_wavelength": "wavelength"}
-    return {renamed.get(name, name): value for name, value in found.items()}
-
-
-def of_npay(message: bytes) -> dict:
-    stream = io.BytesIO(message)
-
-    def take(form):
-        return struct.unpack(f"<{form}", stream.read(struct.calcsize(f"<{form}")))
-
-    def text():
-        return stream.read(*take("I")).decode()
-
-    assert stream.read(4) == b"YAPN"
-    version, arrays = take("II")
-    assert version == 1
-    found = {}
-    for _ in range(arrays):
-        name, dtype = text(), np.dtype(text())
-        shape = take(f"{take('I')[0]}q")
-        method, size, stored = take("BQQ")
-        assert method == 0 and size == stored == dtype.itemsize * np.prod(shape)
-        found[name.removeprefix("/data/")] = np.frombuffer(stream.read(size), dtype).reshape(shape)
-    assert not stream.read()
-    return found
-
-
-def of_simplon(messages: list[bytes]) -> tuple[dict, list[dict], dict]:
-    """The start, what each image holds, the stop."""
-    assert [message[:1] for message in messages] == [b"c"] + [b"m"] * (len(messages) - 2) + [b"c"]
-    start, *images, stop = (cbor2.loads(message[1:]) for message in messages)
-    assert (start["type"], stop["type"]) == ("start", "stop")
-    assert start["algorithm"] == "bitshuffle-lz4"
-    shape = tuple(map(int, start["shape"].split("x")))
-    dtype = np.dtype(start["datatype"])
-    for image in images:
-        assert image["type"] == "image" and image["dtype"] == start["datatype"]
-        assert image["run"] == start["run_number"] == stop["run"]
-        count = int(np.prod(shape))
-        # What HDF5 has in front of the same blocks.
-        header = struct.pack(">QI", count * dtype.itemsize, 4096 * dtype.itemsize)
-        with h5py.File("memory", "w", driver="core", backing_store=False) as file:
-            data = file.create_dataset("x", (count,), dtype, chunks=(count,),
-                                       **hdf5plugin.Bitshuffle(cname="lz4"))
-            data.id.write_direct_chunk((0,), header + image["compressed_data"])
-            image["pixels"] = data[()].reshape(shape)
-        assert image["sum"] == pytest.approx(image["pixels"].sum(dtype=np.float64), rel=1e-12)
-    return start, images, stop
-
-
-READERS = {"hdf5": of_hdf5, "npz": of_npz, "npay": of_npay}
-
-
 @pytest.fixture(scope="module")
 def simulated() -> dict:
     """The simulated events, as HDF5 has them."""
     return concatenated(map(of_hdf5, pushed(*SIMULATION)))
-
-
-def concatenated(messages) -> dict:
-    messages = list(messages)
-    return {name: np.concatenate([message[name] for message in messages]) for name in messages[0]}
 
 
 # ---------------------------------------------------------------- simulated events
@@ -168,22 +100,6 @@ def test_every_pass_over_the_events_is_a_series_of_its_own():
 
 
 # ---------------------------------------------------------------- data files
-
-def write_data_file(path, images, **fields):
-    with h5py.File(path, "w") as file:
-        file.create_dataset("/data/data", data=images, chunks=(1, *images.shape[1:]),
-                            compression="gzip", shuffle=True)
-        for name, values in fields.items():
-            file[f"/data/{name}"] = values
-
-
-def cxi_file(path, images, stamps, energies):
-    """As pnflow's own writer lays it out, made by h5py."""
-    with h5py.File(path, "w") as file:
-        file.create_dataset("/entry_1/data_1/data", data=images, chunks=(1, *images.shape[1:]))
-        file["/LCLS/detector_1/timestamp"] = stamps
-        file["/LCLS/photon_energy_eV"] = energies
-
 
 @pytest.fixture
 def events():
