@@ -104,8 +104,8 @@ def test_a_killed_run_leaves_what_it_had_whole(tmp_path):
             push.send_all(batch, end=False)
             deadline = time.monotonic() + 30
             whole = sum(1536 + -(-len(message) // 512) * 512 for message in batch)
-            while time.monotonic() < deadline and whole > sum(
-                    path.stat().st_size for path in (tmp_path / "records").iterdir()):
+            while whole > sum(path.stat().st_size for path in (tmp_path / "records").iterdir()):
+                assert time.monotonic() < deadline, "not all is in the record after 30 s"
                 time.sleep(0.02)
             run.process.kill()
             run.process.wait()
