@@ -21,7 +21,7 @@ def test_validate_shows_the_plan():
     assert {name: row[0] for name, row in rows.items()} == {
         "socket": "zmq_source", "decode": "decode", "q1": "limiter", "infer": "infer",
         "q2": "limiter", "peaks": "find_peaks", "cxi": "cxi_writer"}
-    assert rows["socket"][1:] == ["1", "wire"]
+    assert rows["socket"][1:] == ["1", "series_start?", "wire"]
     assert {"image", "segmap", "peaks"} <= set(rows["peaks"])
 
 
