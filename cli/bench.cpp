@@ -79,15 +79,13 @@ void check_node(const PlannedNode& node, const BenchOptions& options) {
   }
 }
 
-// The sources that a producer has to feed, of those that lead to the node.
+// The sources that a producer has to feed, of those that lead to the node or are it.
 std::vector<std::string> fed_sources(const Plan& plan, std::size_t node) {
-  std::vector<bool> leads(plan.nodes.size());
+  std::vector<bool> leads = plan.leading_to(node);
   leads[node] = true;
   std::vector<std::string> names;
-  for (std::size_t n = node + 1; n-- > 0;) {
-    if (!leads[n]) continue;
-    for (const std::size_t before : plan.nodes[n].from) leads[before] = true;
-    if (plan.nodes[n].type->name == "zmq_source") names.push_back(plan.nodes[n].name);
+  for (std::size_t n = 0; n < plan.nodes.size(); ++n) {
+    if (leads[n] && plan.nodes[n].type->name == "zmq_source") names.push_back(plan.nodes[n].name);
   }
   return names;
 }

@@ -59,6 +59,15 @@ int Plan::deciding_sinks(std::size_t source) const {
   return sinks;
 }
 
+std::vector<bool> Plan::leading_to(std::size_t node) const {
+  std::vector<bool> leads(nodes.size());
+  for (std::size_t n = node + 1; n-- > 0;) {
+    if (n != node && !leads[n]) continue;
+    for (const std::size_t before : nodes[n].from) leads[before] = true;
+  }
+  return leads;
+}
+
 std::optional<Plan> make_plan(const Topology& topology, const Registry& registry,
                               Diagnostics& diagnostics) {
   Draft draft(topology, registry, diagnostics);

@@ -43,6 +43,8 @@ struct PNFLOW_API Plan {
 
   // Sinks that touch fates and can be reached from `source`: so many verdicts decide an event.
   int deciding_sinks(std::size_t source) const;
+  // [n]: a message can come from n to `node`. Not from the node itself.
+  std::vector<bool> leading_to(std::size_t node) const;
 };
 
 // Follows the fields along every path and checks all that can be checked without touching the

@@ -14,25 +14,11 @@ namespace pnflow {
 
 namespace {
 
-// leads[n]: `node` can be reached from n. A source leads to itself.
-std::vector<bool> leading_to(const Plan& plan, std::size_t node) {
-  std::vector<bool> leads(plan.nodes.size());
-  leads[node] = plan.nodes[node].type->kind == NodeKind::source;
-  std::vector<std::size_t> open{node};
-  while (!open.empty()) {
-    const std::size_t n = open.back();
-    open.pop_back();
-    for (const std::size_t before : plan.nodes[n].from) {
-      if (!leads[before]) open.push_back(before);
-      leads[before] = true;
-    }
-  }
-  return leads;
-}
-
-// The nodes that lead to `node`, under their new numbers, and `end` behind the last of them.
+// The nodes that lead to `node`, under their new numbers, and `end` behind the last of them. A
+// source leads to itself.
 Plan part_of(const Plan& plan, std::size_t node, const NodeType& end) {
-  const std::vector<bool> leads = leading_to(plan, node);
+  std::vector<bool> leads = plan.leading_to(node);
+  leads[node] = plan.nodes[node].type->kind == NodeKind::source;
   std::vector<std::size_t> number(plan.nodes.size());
   Plan part = plan;
   part.nodes.clear();
