@@ -14,6 +14,7 @@ find_package(spdlog REQUIRED CONFIG)
 find_package(yaml-cpp REQUIRED CONFIG)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(CLI11 REQUIRED CONFIG)
+find_package(benchmark REQUIRED CONFIG)  # of `pnflow bench` too
 find_package(cppzmq REQUIRED CONFIG)
 find_package(HDF5 REQUIRED COMPONENTS C HL)
 if(CMAKE_C_COMPILER_ID STREQUAL "Clang")
