@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace pnflow {
 
@@ -21,6 +22,9 @@ double counter(const benchmark::BenchmarkReporter::Run& run, const char* name) {
   return found == run.counters.end() ? 0 : found->second.value;
 }
 
+// Seconds for each, of a rate; 0 where there is none.
+double inverse(double rate) { return rate > 0 ? 1 / rate : 0; }
+
 }  // namespace
 
 void BenchTable::ReportRuns(const std::vector<Run>& runs) {
@@ -31,10 +35,20 @@ void BenchTable::ReportRuns(const std::vector<Run>& runs) {
     if (row == rows_.end()) row = rows_.insert(rows_.end(), Row{.workers = number});
     const double unit = benchmark::GetTimeUnitMultiplier(run.time_unit);
     const double seconds = run.GetAdjustedRealTime() / unit;
-    row->repetitions.push_back({seconds, counter(run, "items_per_second"),
-                                counter(run, "bytes_per_second"),
-                                run.GetAdjustedCPUTime() / run.GetAdjustedRealTime()});
+    row->repetitions.push_back({.message = seconds,
+                                .event = inverse(counter(run, "items_per_second")),
+                                .byte = inverse(counter(run, "bytes_per_second")),
+                                .processor = run.GetAdjustedCPUTime() / unit});
   }
+}
+
+BenchTable::Repetition BenchTable::median(const std::vector<Repetition>& sorted) {
+  const Repetition& a = sorted[(sorted.size() - 1) / 2];
+  const Repetition& b = sorted[sorted.size() / 2];
+  return {.message = std::midpoint(a.message, b.message),
+          .event = std::midpoint(a.event, b.event),
+          .byte = std::midpoint(a.byte, b.byte),
+          .processor = std::midpoint(a.processor, b.processor)};
 }
 
 std::string BenchTable::text(const std::string& workers_title, bool with_cores) const {
@@ -44,13 +58,13 @@ std::string BenchTable::text(const std::string& workers_title, bool with_cores) 
   for (const Row& row : rows_) {
     auto sorted = row.repetitions;
     std::ranges::sort(sorted, {}, &Repetition::message);
-    const Repetition& middle = sorted[sorted.size() / 2];
-    text += fmt::format(
-        "\n{:>9} {:>13} {:>11} {:>11} {:>10.1f} {:>7.1f}%", row.workers, time_text(middle.message),
-        middle.events > 0 ? time_text(1 / middle.events) : "-",
-        middle.events > 0 ? fmt::format("{:.1f}", middle.events) : "-", middle.bytes / 1e6,
-        100 * (sorted.back().message - sorted.front().message) / middle.message);
-    if (with_cores) text += fmt::format(" {:>6.2f}", middle.cores);
+    const Repetition middle = median(sorted);
+    text += fmt::format("\n{:>9} {:>13} {:>11} {:>11} {:>10.1f} {:>7.1f}%", row.workers,
+                        time_text(middle.message), middle.event > 0 ? time_text(middle.event) : "-",
+                        middle.event > 0 ? fmt::format("{:.1f}", 1 / middle.event) : "-",
+                        inverse(middle.byte) / 1e6,
+                        100 * (sorted.back().message - sorted.front().message) / middle.message);
+    if (with_cores) text += fmt::format(" {:>6.2f}", middle.processor / middle.message);
   }
   return text;
 }
