@@ -21,8 +21,10 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BINARIES = ROOT / "build" / "default" / "bin"
-PNFLOW = BINARIES / "pnflow"
+# The pnflow to measure, and its build's benchmark programs beside it.
+PNFLOW = pathlib.Path(os.environ.get("PNFLOW_BINARY",
+                                     ROOT / "build" / "default" / "bin" / "pnflow")).resolve()
+BINARIES = PNFLOW.parent
 DATA = ROOT / "test" / "data" / "lclstreamer"
 RESULTS = ROOT / "build" / "bench" / "results.json"
 
@@ -46,13 +48,12 @@ def arguments(description: str, selects: bool = False) -> argparse.Namespace:
 # ---------------------------------------------------------------- measuring
 
 def pnflow_times(graph, node: str, options: argparse.Namespace, *, settings=(), push=None,
-                 workers: int = 1, messages: int = 32) -> dict:
+                 workers: int = 1) -> dict:
     """One node alone: {"message": [seconds], "event": [seconds]}; "event" is empty for a source of
     messages that are not decoded."""
     with tempfile.NamedTemporaryFile(suffix=".json") as found:
-        command = [PNFLOW, "bench", graph, "--node", node, "--workers", workers, "--messages",
-                   messages, "--min-time", options.min_time, "--repetitions", options.repetitions,
-                   "--json", found.name,
+        command = [PNFLOW, "bench", graph, "--node", node, "--workers", workers, "--min-time",
+                   options.min_time, "--repetitions", options.repetitions, "--json", found.name,
                    *itertools.chain.from_iterable(("--set", value) for value in settings)]
         if push:
             command += ["--push", push]

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -35,13 +36,15 @@ class Refusal : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+enum class Warnings : std::uint8_t { shown, shown_before };
+
 Plan plan_of(const BenchOptions& options, const std::vector<std::string>& overrides,
-             Registry& registry) {
+             Registry& registry, Warnings warnings) {
   const auto text = read_text_file(options.graph_file);
   if (!text) throw Refusal(fmt::format("cannot read '{}'", options.graph_file));
   Diagnostics diagnostics;
   auto plan = plan_from_text(options.graph_file, *text, overrides, registry, diagnostics);
-  fmt::print(stderr, "{}", diagnostics.render());
+  if (!plan || warnings == Warnings::shown) fmt::print(stderr, "{}", diagnostics.render());
   if (!plan) throw Refusal("");
   return std::move(*plan);
 }
@@ -67,6 +70,11 @@ void check_node(const PlannedNode& node, const BenchOptions& options) {
   }
   if (options.cold && (kind != NodeKind::transform || !single)) {
     throw Refusal("--cold is for transforms with one worker");
+  }
+  if (options.limits_given && kind == NodeKind::source) {
+    throw Refusal(fmt::format(
+        "--messages, --memory: {} is a source, which has no input that could be limited",
+        node.name));
   }
   if (single) return;
   if (kind == NodeKind::source) {
@@ -184,7 +192,7 @@ int measure(const BenchOptions& options) {
   Registry registry;
   register_builtin_nodes(registry);
   std::vector<std::string> overrides = options.overrides;
-  Plan plan = plan_of(options, overrides, registry);
+  Plan plan = plan_of(options, overrides, registry, Warnings::shown);
   const std::size_t index = index_of(plan, options.node);
   check_node(plan.nodes[index], options);
   const auto fed = fed_sources(plan, index);
@@ -192,7 +200,7 @@ int measure(const BenchOptions& options) {
   logger()->set_level(spdlog::level::warn);
   if (!options.push_files.empty()) {
     producer = start_producer(options, fed, overrides);
-    plan = plan_of(options, overrides, registry);
+    plan = plan_of(options, overrides, registry, Warnings::shown_before);
   } else if (!fed.empty()) {
     fmt::print(stderr, "waiting for a producer to feed {} (or give --push FILES)\n",
                fmt::join(fed, ", "));

@@ -18,11 +18,13 @@ struct BenchOptions {
   std::vector<std::string> overrides;  // "node.param=value"
   std::vector<int> workers{1};         // messages in work at once, a measurement for each
   RecordingLimits input;
-  double min_time = 0.5;  // seconds of one repetition
+  bool limits_given = false;  // of the input, on the command line: nothing for a source
+  double min_time = 0.5;      // seconds of one repetition
   int repetitions = 3;
   bool cold = false;      // the caches are emptied before each message; transforms only
   std::string json_file;  // empty: none
-  std::vector<std::string> push_files;  // names and patterns; empty: there is another producer
+  // Names and patterns of messages and records; empty: there is another producer.
+  std::vector<std::string> push_files;
 };
 
 // Measures one node of a graph alone and prints a table. Returns the exit code: 0, 1 run-time

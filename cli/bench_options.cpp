@@ -43,20 +43,23 @@ void add_measuring(CLI::App& bench, const std::shared_ptr<BenchOptions>& options
 }
 
 void add_input(CLI::App& bench, const std::shared_ptr<BenchOptions>& options) {
+  const auto is_given = [options](const std::string&) { options->limits_given = true; };
   bench
       .add_option("--messages", options->input.messages,
-                  "Messages to keep as the node's input, used in turn")
+                  "Messages to keep as the node's input, used in turn; not of a source")
       ->check(CLI::PositiveNumber)
+      ->each(is_given)
       ->capture_default_str();
   bench
       .add_option_function<std::string>(
           "--memory", [options](const std::string& text) { options->input.bytes = bytes_of(text); },
-          "Memory after which no more messages are kept")
+          "Memory after which no more messages are kept; not of a source")
+      ->each(is_given)
       ->default_str("4GiB");
   bench
       .add_option("--push", options->push_files,
                   "Be the producer of the graph's zmq_source: send these files in a loop, over a\n"
-                  "socket of its own; files or patterns, one message a file")
+                  "socket of its own; records, and files of one message; patterns too")
       ->type_name("FILE");
 }
 

@@ -16,8 +16,9 @@ namespace pnflow {
 // own, as fast as they are taken, until it is destroyed.
 class BenchProducer {
  public:
-  // `patterns`: names and patterns of files, one message a file, all of which are read now. Opens
-  // so many endpoints on this machine. Throws RunError: no such file, no free port.
+  // `patterns`: names and patterns of files that are one message, and of records of many, as in
+  // RecordedMessages; all are read now. Opens so many endpoints on this machine. Throws RunError:
+  // no such file, no free port.
   BenchProducer(const std::vector<std::string>& patterns, std::size_t endpoints);
 
   // What to connect to, of each endpoint.
