@@ -5,7 +5,9 @@
 
 --write puts the tables between the two markers in bench/RESULTS.md; without, they are printed.
 --compare lists what takes more than 10% longer than in OLD.json although the repetitions of the two
-do not overlap, and exits with 1 when there is something.
+do not overlap, and exits with 1 when there is something; what cannot be compared is listed too. It
+refuses, with 2, results of another machine, and a quick run beside one that was not. Shares of a core
+are not compared: the clock of processor times has steps as large as some of them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import json
 import pathlib
 import statistics
+import sys
 
 from harness import RESULTS, ROOT, short
 
@@ -92,9 +95,36 @@ def write(text: str):
     path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
+class Incomparable(Exception):
+    """Two results that differ in more than pnflow; the text says in what."""
+
+
+def check_alike(old: dict, new: dict):
+    for key in old.keys() & new.keys():
+        before, after = old[key], new[key]
+        if before["machine"] != after["machine"]:
+            raise Incomparable(f"section '{key}' was measured on another machine: "
+                               f"{before['machine']}; now {after['machine']}")
+        if before["quick"] != after["quick"]:
+            raise Incomparable(f"section '{key}' is of a quick run in only one of the two")
+
+
 def by_name(results: dict) -> dict[str, list[float]]:
-    return {row["name"]: row["pnflow"]
-            for section in results.values() for row in section["measurements"]}
+    """The measurements that are times."""
+    return {row["name"]: row["pnflow"] for section in results.values()
+            for row in section["measurements"] if "rate" not in row}
+
+
+def not_compared(old: dict, new: dict) -> list[str]:
+    """What is gone, or has an older time that no ratio can be made of."""
+    after = by_name(new)
+    lines = []
+    for name, times in by_name(old).items():
+        if name not in after:
+            lines.append(f"{name}: not measured now")
+        elif (was := statistics.median(times)) <= 0:
+            lines.append(f"{name}: was {was:.3g} s")
+    return lines
 
 
 def slower(old: dict, new: dict) -> list[str]:
@@ -104,9 +134,23 @@ def slower(old: dict, new: dict) -> list[str]:
         if name not in before:
             continue
         was, now = statistics.median(before[name]), statistics.median(times)
-        if now > SLOWER * was and min(times) > max(before[name]):
+        if was > 0 and now > SLOWER * was and min(times) > max(before[name]):
             found.append(f"{name}: {now / was:.2f} times what it was ({was:.3g}, now {now:.3g})")
     return found
+
+
+def compare(old: dict, new: dict) -> int:
+    """Prints what --compare is for, and returns its exit code."""
+    try:
+        check_alike(old, new)
+    except Incomparable as error:
+        print(f"cannot compare: {error}", file=sys.stderr)
+        return 2
+    if left_out := not_compared(old, new):
+        print("\n".join(["not compared:", *left_out]))
+    lines = slower(old, new)
+    print("\n".join(["slower:", *lines] if lines else ["nothing became slower"]))
+    return int(bool(lines))
 
 
 def main():
@@ -120,9 +164,7 @@ def main():
     else:
         print(text_of(results))
     if options.compare:
-        lines = slower(json.loads(options.compare.read_text()), results)
-        print("\n".join(["slower:", *lines] if lines else ["nothing became slower"]))
-        raise SystemExit(bool(lines))
+        raise SystemExit(compare(json.loads(options.compare.read_text()), results))
 
 
 if __name__ == "__main__":

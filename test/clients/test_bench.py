@@ -9,7 +9,8 @@ import pytest
 
 from chains import chain, simulated
 from cxi import events_in_files
-from support import DATA, ROOT, Process, pnflow, write_graph
+from support import DATA, ROOT, Process, messages, pnflow, write_graph
+from tar_records import write_record
 
 DEMO = ROOT / "configs" / "demo.yaml"
 PANELS = "hdf5_bslz4_u16_panels"  # 4 events of 4x176x192 in 2 messages
@@ -118,6 +119,12 @@ def test_fewer_messages_than_asked_for_are_used_and_limits_hold(simulation):
     assert "fed with 1 messages" in bench(simulation, "infer", "--memory", "1kB").stdout
 
 
+def test_the_messages_of_a_record_can_be_pushed(tmp_path):
+    record = write_record(tmp_path / "run.tar", messages(PANELS), [1, 2])
+    done = bench(DEMO, "decode", "--push", record)
+    assert measured(done) and "of 64 events 64 passed" in done.stdout
+
+
 def test_events_that_were_vetoed_before_do_not_come_back(tmp_path):
     graph = write_graph(tmp_path, simulated({"count": 40, "peaks": [0, 12]},
                                             peaks={"min_num_peak": 6}))
@@ -164,12 +171,22 @@ def test_the_json_is_google_benchmarks_own(tmp_path, simulation):
     assert [run["workers"] for run in medians] == [1, 2]
 
 
+def test_the_median_of_an_even_number_is_google_benchmarks_own(tmp_path, simulation):
+    found = tmp_path / "found.json"
+    [row] = measured(bench(simulation, "peaks", "--json", found))
+    by_name = {run.get("aggregate_name"): run for run in json.loads(found.read_text())["benchmarks"]}
+    assert seconds(row["time/message"]) == pytest.approx(by_name["median"]["real_time"] * 1e-6,
+                                                         rel=0.006)  # three digits
+
+
 # ---------------------------------------------------------------- refusals
 
 @pytest.mark.parametrize("node, arguments, said", [
     ("q1", [], ["q1 is a limiter: it does no work of its own"]),
     ("peeks", [], ["no node 'peeks'", "did you mean 'peaks'?"]),
     ("source", ["--workers", "2"], ["--workers", "source is a source"]),
+    ("source", ["--messages", "5"], ["--messages, --memory: source is a source"]),
+    ("source", ["--memory", "1MB"], ["--messages, --memory: source is a source"]),
     ("peaks", ["--push", "x.bin"], ["--push: no zmq_source leads to peaks"]),
     ("peaks", ["--set", "peaks.min_num_peek=3"], ["unknown key 'min_num_peek'"]),
     ("peaks", ["--json", "nowhere/x.json"], ["nowhere/x.json"]),
@@ -190,37 +207,3 @@ def test_files_to_push_that_are_not_there_are_named():
     done = bench(DEMO, "decode", "--push", "nothing/*.bin")
     assert done.returncode == 2
     assert "no file is called 'nothing/*.bin'" in done.stderr
-
-
-# ---------------------------------------------------------------- what bench/ makes of the figures
-
-@pytest.fixture
-def report(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    import report
-    return report
-
-
-def results(**times) -> dict:
-    return {"nodes": {"measurements": [{"name": name, "pnflow": seconds}
-                                       for name, seconds in times.items()]}}
-
-
-def test_slower_is_what_takes_longer_by_more_than_a_tenth_and_more_than_its_spread(report):
-    old = results(same=[1, 1.1], slow=[1, 1.1], little=[1, 1.01], wide=[1, 3], faster=[2, 2.1],
-                  gone=[1])
-    new = results(same=[1, 1.1], slow=[1.5, 1.4], little=[1.05, 1.06], wide=[2.9, 3.5],
-                  faster=[1, 1.1], fresh=[9])
-    [line] = report.slower(old, new)
-    assert line.startswith("slow: 1.38 times what it was")
-
-
-def test_tables_replace_what_stands_between_the_markers_and_nothing_else(tmp_path, monkeypatch,
-                                                                         report):
-    (tmp_path / "bench").mkdir()
-    page = tmp_path / "bench" / "RESULTS.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    monkeypatch.setattr(report, "ROOT", tmp_path)
-    report.write("new")
-    report.write("newer")
-    assert page.read_text() == f"before\n{report.BEGIN}\n\nnewer\n\n{report.END}\nafter\n"
