@@ -20,9 +20,15 @@ from inputs import Simulated
 # Each takes an item, does the work, and returns of how many events or messages it was.
 
 
-def simulate(events: Simulated, random: np.random.Generator) -> int:
-    """Poisson background, Gaussian noise and peaks."""
-    image = random.poisson(10.0, events.shape) + random.normal(0, 2, events.shape)
+def noise_table(random: np.random.Generator) -> np.ndarray:
+    """65536 pixels of Poisson background and Gaussian read noise, one for each 16 random bits."""
+    values = random.poisson(10.0, 65536) + random.normal(0, 2, 65536)
+    return np.clip(np.rint(values), 0, 65535).astype(np.uint16)
+
+
+def simulate(events: Simulated, noise: np.ndarray, random: np.random.Generator) -> int:
+    """An event as io/simulation.h makes it: each pixel from the table, and peaks on top."""
+    image = noise[random.integers(0, 65536, events.shape, dtype=np.uint16)]
     panels, height, width = events.shape
     offset = np.arange(-5, 6)
     for _ in range(events.peaks):
@@ -30,9 +36,8 @@ def simulate(events: Simulated, random: np.random.Generator) -> int:
         y, x = random.uniform(6, height - 7), random.uniform(6, width - 7)
         rows, columns = int(y) + offset, int(x) + offset
         shape = np.exp(-((rows - y)[:, None] ** 2 + (columns - x) ** 2) / (2 * 1.2 ** 2))
-        image[panel, rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] += (
-            random.uniform(200, 2000) * shape)
-    np.clip(np.rint(image), 0, 65535).astype(np.uint16)
+        spot = image[panel, rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+        spot[:] = np.clip(np.rint(spot + random.uniform(200, 2000) * shape), 0, 65535)
     return 1
 
 
@@ -76,11 +81,10 @@ def opencv_peaks(event: np.ndarray) -> int:
     return 1
 
 
-def write_cxi(found: dict, path: str, count: int = 20) -> int:
-    """A file of `count` events with the images, peaks and a few numbers, safe on the disk."""
-    turn = np.arange(count) % len(found["image"])
-    images, peaks = found["image"][turn], found["peaks"][turn]
-    images = images.reshape(count, -1, images.shape[-1])
+def write_cxi(images: np.ndarray, peaks: np.ndarray, path: str) -> int:
+    """A file of events, their panels stacked (N, C * H, W), with peaks and a few numbers, safe on
+    the disk."""
+    count = len(images)
     with h5py.File(path, "w") as file:
         file.create_dataset("/entry_1/data_1/data", data=images, chunks=(1, *images.shape[1:]),
                             compression="gzip", compression_opts=1, shuffle=True)

@@ -4,7 +4,8 @@
     .venv/bin/python bench/nodes.py [--quick] [--only NAME]
 
 A function for each node; it yields a row for each input. The alternatives are one thread of Python
-with the usual libraries, their input in memory as pnflow's is. Writes section "nodes" of the
+with the usual libraries, their input in memory as pnflow's is. The types `throttle` and `limiter` have
+no row: they do no work of their own, one waits and the other counts. Writes section "nodes" of the
 results, unless --only is given.
 """
 
@@ -93,20 +94,22 @@ def record(options):
             path = pathlib.Path(directory, "python.tar")
             times = pnflow_times(RECORD, "record", options, push=DATA / name / "msg_*.bin",
                                  settings=[f"record.directory={directory}/records"])
-            theirs = python_times(lambda messages: python.write_record(messages, path), [captured(name)],
-                                  options)
+            theirs = python_times(lambda messages: python.write_record(messages, path),
+                                  [captured(name)], options)
         yield Row("record", f"messages of `{name}`", "message", times["message"],
                   alternatives={"tarfile": theirs})
 
 
 def sim_source(options):
+    """Both sides take each pixel from a table of 65536 draws, made once, and draw the peaks."""
     for events in [EPIX, PANELS]:
         times = pnflow_times(SIMULATED, "source", options,
                              settings=[*events.settings, "source.count=0"])
         random = np.random.default_rng(1)
+        noise = python.noise_table(random)
+        theirs = python_times(lambda e: python.simulate(e, noise, random), [events], options)
         yield Row("sim_source", events.text, "event", times["message"],
-                  alternatives={"numpy": python_times(lambda e: python.simulate(e, random), [events],
-                                                      options)})
+                  alternatives={"numpy": theirs})
 
 
 def decode(options):
@@ -122,7 +125,6 @@ def decode(options):
         times = pnflow_times(SOCKET, "decode", options, push=DATA / name / "msg_*.bin")
         yield Row("decode", f"`{name}`", "event", times["event"],
                   alternatives={alternative: python_times(work, captured(name), options)})
-
 
     with tempfile.TemporaryDirectory() as directory:
         path = data_file(pathlib.Path(directory, "run.h5"))
@@ -164,16 +166,20 @@ def find_peaks(options):
 
 
 def cxi_writer(options):
-    """Files of 20 events on both sides, compressed and synced; long enough for whole files."""
+    """Files of 20 events on both sides, compressed and synced; long enough for whole files. One
+    worker of pnflow is two threads, one that compresses and one that writes."""
     options = argparse.Namespace(**{**vars(options), "min_time": 6 * options.min_time})
     for events, workers in [(EPIX, 1), (EPIX, 2), (PANELS, 1)]:
         with tempfile.TemporaryDirectory() as directory:
             found = events.events(directory)
+            turn = np.arange(20) % events.count
+            images = found["image"][turn].reshape(len(turn), -1, events.shape[-1])
+            peaks = found["peaks"][turn]
             settings = [*events.settings, f"cxi.directory={directory}/out",
                         "cxi.events_per_file=20"]
             times = pnflow_times(SIMULATED, "cxi", options, settings=settings, workers=workers)
-            theirs = python_times(lambda found: python.write_cxi(found, f"{directory}/python.h5"), [found],
-                                  options)
+            theirs = python_times(lambda path: python.write_cxi(images, peaks, path),
+                                  [f"{directory}/python.h5"], options)
         yield Row("cxi_writer", events.text, "event", times["event"], workers, {"h5py": theirs})
 
 
