@@ -11,10 +11,10 @@ h5py, scipy.ndimage and numpy, as one would write it without a framework; its di
 synced. Writes section "chain" of the results.
 """
 
+import contextlib
 import io
 import json
 import pathlib
-import shutil
 import statistics
 import subprocess
 import tempfile
@@ -33,6 +33,8 @@ from harness import DATA, PNFLOW, ROOT
 # Set of recorded messages, how often it is sent, and events in it.
 STREAMS = [("hdf5_epix10k2m_bslz4_u16", 120, 1), ("hdf5_bslz4_u16_panels", 300, 4),
            ("hdf5_three_ranks", 400, 21)]
+# Seconds after which what should have come or ended never will.
+SILENCE, LONGEST = 60, 600
 
 
 def free_endpoint() -> str:
@@ -41,19 +43,31 @@ def free_endpoint() -> str:
         return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
-def push(endpoint: str, name: str, *arguments) -> subprocess.Popen:
-    return subprocess.Popen([PNFLOW, "push", "--connect", endpoint, "--files",
-                             str(DATA / name / "msg_*.bin"), *map(str, arguments)],
-                            stdout=subprocess.DEVNULL)
+@contextlib.contextmanager
+def running(*words, stderr=subprocess.DEVNULL):
+    """pnflow, which is killed at the end of the block if it still runs."""
+    process = subprocess.Popen([PNFLOW, *map(str, words)], stdout=subprocess.DEVNULL, stderr=stderr)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
-def run(directory: str, endpoint: str, *settings) -> subprocess.Popen:
-    values = [f"socket.bind={endpoint}", f"cxi.directory={directory}/out",
-              "peaks.min_num_peak=0", *settings]
-    return subprocess.Popen([PNFLOW, "run", ROOT / "configs" / "demo.yaml", "--quiet", "--report",
-                             f"{directory}/report.json",
-                             *[word for value in values for word in ("--set", value)]],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def push(endpoint: str, name: str, *arguments):
+    return running("push", "--connect", endpoint, "--files", DATA / name / "msg_*.bin", *arguments,
+                   stderr=None)
+
+
+def run(graph: str, settings: list[str], *arguments):
+    return running("run", ROOT / "configs" / graph, "--quiet", *arguments,
+                   *[word for value in settings for word in ("--set", value)])
+
+
+def run_chain(directory: str, endpoint: str, *settings):
+    return run("demo.yaml", [f"socket.bind={endpoint}", f"cxi.directory={directory}/out",
+                             "peaks.min_num_peak=0", *settings],
+               "--report", f"{directory}/report.json")
 
 
 # ---------------------------------------------------------------- the alternative
@@ -92,6 +106,7 @@ def python_pipeline(endpoint: str, directory: str) -> float:
 
     with zmq.Context() as context, context.socket(zmq.PULL) as socket:
         socket.set_hwm(8)
+        socket.rcvtimeo = 1000 * SILENCE
         socket.bind(endpoint)
         while message := socket.recv():
             start = start or time.monotonic()
@@ -121,36 +136,32 @@ def python_pipeline(endpoint: str, directory: str) -> float:
 def pnflow_rate(name: str, loops: int, events: int) -> float:
     """Events per second of one run, start and end of the run included."""
     endpoint = free_endpoint()
-    directory = tempfile.mkdtemp()
-    try:
-        sender = push(endpoint, name, "--loop", loops)
-        pipeline = run(directory, endpoint)
-        assert sender.wait() == 0 and pipeline.wait() == 0
+    with tempfile.TemporaryDirectory() as directory:
+        with (push(endpoint, name, "--loop", loops) as sender,
+              run_chain(directory, endpoint) as pipeline):
+            assert sender.wait(LONGEST) == 0 and pipeline.wait(LONGEST) == 0
         report = json.loads(pathlib.Path(directory, "report.json").read_text())
-    finally:
-        shutil.rmtree(directory)
     assert report["events"]["delivered"] == loops * events, report["events"]
     return loops * events / report["wall_s"]
 
 
 def python_rate(name: str, loops: int) -> float:
     endpoint = free_endpoint()
-    with tempfile.TemporaryDirectory() as directory:
-        sender = push(endpoint, name, "--loop", loops)
+    with (tempfile.TemporaryDirectory() as directory,
+          push(endpoint, name, "--loop", loops) as sender):
         rate = python_pipeline(endpoint, directory)
-        assert sender.wait() == 0
+        assert sender.wait(LONGEST) == 0
     return rate
 
 
 def share_of(process: subprocess.Popen, seconds: float) -> float:
-    """Its processor time per second, over so many seconds; then it is ended."""
+    """Its processor time per second, over so many seconds, all of which it has to run."""
     watched = psutil.Process(process.pid)
     time.sleep(2)
     before, start = sum(watched.cpu_times()[:2]), time.monotonic()
     time.sleep(seconds)
     share = (sum(watched.cpu_times()[:2]) - before) / (time.monotonic() - start)
-    process.terminate()
-    process.wait()
+    assert process.poll() is None, f"{process.args} has ended"
     return share
 
 
@@ -158,23 +169,19 @@ def framework_share(rate: int, seconds: float) -> float:
     """Messages from memory through limiters and nodes with next to nothing to do."""
     settings = [f"source.rate={rate} Hz", "source.shape=[64,80]", "source.count=0",
                 "source.events_per_message=1", "infer.engine=none", "peaks.min_num_peak=0"]
-    return share_of(subprocess.Popen(
-        [PNFLOW, "run", ROOT / "configs" / "measure.yaml", "--quiet",
-         *[word for value in settings for word in ("--set", value)]], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL), seconds)
+    with run("measure.yaml", settings) as process:
+        return share_of(process, seconds)
 
 
 def chain_share(rate: int, engine: str, seconds: float) -> float:
     """The whole chain, `rate` messages a second of 1 to 3 events of 64x80 pixels; 0: none comes."""
     endpoint = free_endpoint()
-    with tempfile.TemporaryDirectory() as directory:
-        pipeline = run(directory, endpoint, f"infer.engine={engine}")
-        sender = push(endpoint, "hdf5_three_ranks", "--loop", 0, "--rate", rate) if rate else None
-        share = share_of(pipeline, seconds)
-        if sender:
-            sender.kill()
-            sender.wait()
-    return share
+    with contextlib.ExitStack() as ended:
+        directory = ended.enter_context(tempfile.TemporaryDirectory())
+        pipeline = ended.enter_context(run_chain(directory, endpoint, f"infer.engine={engine}"))
+        if rate:
+            ended.enter_context(push(endpoint, "hdf5_three_ranks", "--loop", 0, "--rate", rate))
+        return share_of(pipeline, seconds)
 
 
 SHARES = [(0, "`demo.yaml`", lambda seconds: chain_share(0, "threshold", seconds)),
