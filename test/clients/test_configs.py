@@ -9,7 +9,7 @@ import re
 import pytest
 
 from cxi import cxi_files, events_in_files, events_of
-from support import DATA, ROOT, Run, messages, needs_libtorch, pnflow
+from support import DATA, ROOT, Run, expected, messages, needs_libtorch, pnflow
 from tar_records import read_record, records
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

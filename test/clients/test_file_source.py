@@ -268,8 +268,8 @@ def test_a_part_of_a_file_is_not_recorded_as_a_message(tmp_path):
     topology = files(tmp_path / "run.h5", edges=edges, events_per_message=2)
     topology["nodes"]["record"] = {"type": "record", "directory": "records"}
     with Run(tmp_path, topology) as run:
-        report = run.finish()
-    assert report["events"]["delivered"] == 5
+        report = run.finish(status=1)
+    assert report["events"]["delivered"] == report["events"]["decoded"]
     assert "a part of a file is no message that could be recorded" in run.output
     assert not list((tmp_path / "records").glob("*.tar*"))
 
