@@ -1,18 +1,16 @@
 #include "nodes/cxi_writer.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <system_error>
 
 #include "graph/error.h"
+#include "io/output_directory.h"
 
 namespace pnflow {
 namespace {
@@ -131,16 +129,7 @@ CxiWriter::CxiWriter(Params params) : params_(std::move(params)) {
 CxiWriter::~CxiWriter() = default;
 
 void CxiWriter::open(OpenContext& context) {
-  std::error_code error;
-  const auto directory = std::filesystem::absolute(params_.directory, error).lexically_normal();
-  if (!error) std::filesystem::create_directories(directory, error);
-  if (!error && ::access(directory.c_str(), W_OK | X_OK) != 0) {
-    error = {errno, std::generic_category()};
-  }
-  if (error) {
-    throw RunError(
-        fmt::format("cannot write to directory {}: {}", params_.directory, error.message()));
-  }
+  const auto directory = output_directory(params_.directory);
   services_ = &context.services();
   origin_ = {.run = context.run_name(), .config = context.resolved_config()};
   names_.emplace(directory, origin_.run, context.node_name(),

@@ -1,15 +1,12 @@
 #include "nodes/record.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <system_error>
 #include <variant>
 
 #include "graph/error.h"
+#include "io/output_directory.h"
 #include "io/timestamps.h"
 
 namespace pnflow {
@@ -55,16 +52,7 @@ void Record::describe(Spec<Params>& spec) {
 Record::~Record() = default;
 
 void Record::open(OpenContext& context) {
-  std::error_code error;
-  const auto directory = std::filesystem::absolute(params_.directory, error).lexically_normal();
-  if (!error) std::filesystem::create_directories(directory, error);
-  if (!error && ::access(directory.c_str(), W_OK | X_OK) != 0) {
-    error = {errno, std::generic_category()};
-  }
-  if (error) {
-    throw RunError(
-        fmt::format("cannot write to directory {}: {}", params_.directory, error.message()));
-  }
+  const auto directory = output_directory(params_.directory);
   services_ = &context.services();
   stem_ = directory / fmt::format("{}-{}", context.run_name(), context.node_name());
 }
