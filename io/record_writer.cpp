@@ -4,7 +4,6 @@
 #include <archive_entry.h>
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <exception>
 #include <new>
 #include <utility>
@@ -34,8 +33,9 @@ class RecordWriter::Tar {
   }
   Tar(const Tar&) = delete;
   Tar& operator=(const Tar&) = delete;
-  // A record that is given up must not look as if it were complete.
-  ~Tar() { archive_write_fail(archive_.get()); }
+  // A record that is given up must not look as if it were complete: libarchive ends it when it is
+  // freed. (Told that it has failed, it would forget its buffer.)
+  ~Tar() { discarding_ = true; }
 
   std::uint64_t position() const { return position_; }
 
@@ -63,16 +63,16 @@ class RecordWriter::Tar {
   void close() { check(archive_write_close(archive_.get())); }
 
  private:
-  static la_ssize_t write(archive* archive, void* self, const void* bytes, std::size_t size) {
+  static la_ssize_t write(archive*, void* self, const void* bytes, std::size_t size) {
     Tar& tar = *static_cast<Tar*>(self);
+    if (tar.discarding_) return static_cast<la_ssize_t>(size);
     try {
       tar.file_.write_at({static_cast<const std::byte*>(bytes), size}, tar.position_);
+      tar.position_ += size;
     } catch (...) {  // not through code that is C
       tar.error_ = std::current_exception();
-      archive_set_error(archive, EIO, "cannot write");
-      return ARCHIVE_FATAL;
+      tar.discarding_ = true;
     }
-    tar.position_ += size;
     return static_cast<la_ssize_t>(size);
   }
 
@@ -87,6 +87,7 @@ class RecordWriter::Tar {
   AtomicFile& file_;
   std::uint64_t position_;
   std::exception_ptr error_;
+  bool discarding_ = false;  // nothing is written any more
   struct Free {
     void operator()(archive* a) const { archive_write_free(a); }
   };

@@ -2,8 +2,10 @@
 
 #include <zip.h>
 
+#include <algorithm>
 #include <memory>
 #include <sstream>
+#include <string_view>
 
 namespace pnflow::test {
 namespace {
@@ -46,8 +48,9 @@ NpyArray parse_npy(const std::string& npy) {
   if (array.shape.size() > 1 && header.find("'fortran_order': False") == std::string::npos) {
     throw std::runtime_error("not in C order");
   }
-  array.bytes.resize(npy.size() - begin - length);
-  std::memcpy(array.bytes.data(), npy.data() + begin + length, array.bytes.size());
+  const std::string_view data = std::string_view(npy).substr(begin + length);
+  array.bytes.resize(data.size());
+  std::ranges::transform(data, array.bytes.begin(), [](char c) { return std::byte(c); });
   return array;
 }
 
