@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,9 +16,9 @@ namespace pnflow::test {
 std::vector<std::byte> read_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot open " + path);
-  const std::vector<char> chars((std::istreambuf_iterator<char>(file)), {});
-  std::vector<std::byte> bytes(chars.size());
-  std::memcpy(bytes.data(), chars.data(), chars.size());
+  std::vector<std::byte> bytes;
+  std::transform(std::istreambuf_iterator<char>(file), {}, std::back_inserter(bytes),
+                 [](char c) { return std::byte(c); });
   return bytes;
 }
 
