@@ -48,7 +48,7 @@ std::string Decode::place(const Part& part, std::size_t event, std::string_view 
   return fmt::format("{} //{}: {}", part.file, part.first + event, detail);
 }
 
-std::shared_ptr<const EventMessage> Decode::open(const Batch& batch) const {
+std::shared_ptr<const EventMessage> Decode::opened(const Batch& batch) const {
   const Array& wire = batch.array("wire");
   const Array* start = batch.find("series_start");
   const auto fresh = [&] {
@@ -203,7 +203,7 @@ Batch Decode::process(const Batch& input, Context& context) const {
 }
 
 Batch Decode::decode(const Batch& input, Context& context) const {
-  const auto message = open(input);
+  const auto message = opened(input);
   const Part part = part_of(input, message->events());
   for (const std::string& warning : message->warnings()) warn_once(warning, context);
   note_images(*message, context);

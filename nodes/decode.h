@@ -54,7 +54,7 @@ class Decode : public Transform {
   static Part part_of(const Batch& batch, std::size_t events);
   static std::string place(const Part& part, std::size_t event, std::string_view detail);
   Batch decode(const Batch& batch, Context& context) const;
-  std::shared_ptr<const EventMessage> open(const Batch& batch) const;
+  std::shared_ptr<const EventMessage> opened(const Batch& batch) const;
   Array read_timestamps(const ScalarField& field, const Part& part, Context& context) const;
   std::vector<double> read_numbers(const ScalarField& field, const Part& part, const char* missing,
                                    bool positive, Context& context) const;
