@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -29,15 +30,26 @@ bool is_record(const std::string& file) {
   throw RunError(fmt::format("'{}' is empty: that would be an end marker", file));
 }
 
-using Owner = std::shared_ptr<const std::byte>;
+// What a message that is on its way keeps alive. ZeroMQ's threads hand it over by means that the
+// thread sanitizer cannot see, so it carries its own.
+struct Held {
+  explicit Held(std::shared_ptr<const std::byte> bytes) : owner(std::move(bytes)) {
+    handed_over.store(true, std::memory_order_release);
+  }
+  std::shared_ptr<const std::byte> owner;
+  std::atomic<bool> handed_over{false};
+};
+
+void let_go(void*, void* hint) {
+  const std::unique_ptr<Held> held(static_cast<Held*>(hint));
+  static_cast<void>(held->handed_over.load(std::memory_order_acquire));
+}
 
 // ZeroMQ sends the bytes from where they are, and lets go of their owner when it has.
-zmq::message_t shared(std::span<const std::byte> bytes, const Owner& owner) {
-  auto held = std::make_unique<Owner>(owner);
-  zmq::message_t message(
-      const_cast<std::byte*>(bytes.data()), bytes.size(),
-      [](void*, void* hint) { const std::unique_ptr<Owner> release(static_cast<Owner*>(hint)); },
-      held.get());
+zmq::message_t shared(std::span<const std::byte> bytes,
+                      const std::shared_ptr<const std::byte>& owner) {
+  auto held = std::make_unique<Held>(owner);
+  zmq::message_t message(const_cast<std::byte*>(bytes.data()), bytes.size(), &let_go, held.get());
   static_cast<void>(held.release());
   return message;
 }
