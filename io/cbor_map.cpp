@@ -27,9 +27,9 @@ class Walker {
   const std::string& fault() const { return fault_; }
   void fail(std::string what) { fault_ = std::move(what); }
 
-  void value(std::optional<CborMap::Value> value) {
+  void value(const std::optional<CborMap::Value>& value) {
     if (levels_.empty()) return fail("not a map");
-    if (levels_.size() == 1) at_top(std::move(value));
+    if (levels_.size() == 1) at_top(value);
     item_complete();
   }
 
@@ -56,7 +56,7 @@ class Walker {
     std::uint64_t seen;
   };
 
-  void at_top(std::optional<CborMap::Value> value) {
+  void at_top(const std::optional<CborMap::Value>& value) {
     if (levels_.back().seen % 2 == 0) {
       const auto* key = value ? std::get_if<std::string_view>(&*value) : nullptr;
       if (key == nullptr) return fail("a key that is not text");
