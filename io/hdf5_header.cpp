@@ -16,7 +16,10 @@ namespace {
 using ConstBytes = std::span<const std::byte>;
 
 constexpr unsigned dataspace_message = 0x0001;
+constexpr unsigned old_fill_message = 0x0004;
+constexpr unsigned fill_message = 0x0005;
 constexpr unsigned layout_message = 0x0008;
+constexpr unsigned filter_message = 0x000b;
 constexpr unsigned continuation_message = 0x0010;
 constexpr unsigned group_message = 0x0011;
 constexpr unsigned shared_flag = 2;
@@ -35,6 +38,57 @@ ConstBytes part(ConstBytes bytes, std::uint64_t offset, std::uint64_t size) {
 
 unsigned byte_at(ConstBytes bytes, std::size_t at) {
   return std::to_integer<unsigned>(part(bytes, at, 1)[0]);
+}
+
+// Bytes behind a number of four bytes that says how many they are.
+void check_counted(ConstBytes message, std::size_t at) {
+  part(message, at + 4, little_endian<std::uint32_t>(part(message, at, 4)));
+}
+
+void check_fill(ConstBytes message) {
+  constexpr unsigned has_value = 0x20;
+  const unsigned version = byte_at(message, 0);
+  if (version < 3) {
+    const bool is_defined = version == 1 || byte_at(message, 3) != 0;
+    // A negative size stands for a value that is not defined.
+    if (is_defined && little_endian<std::uint32_t>(part(message, 4, 4)) < 1U << 31U) {
+      check_counted(message, 4);
+    }
+  } else if ((byte_at(message, 1) & has_value) != 0) {
+    check_counted(message, 2);
+  }
+}
+
+void check_dataspace(ConstBytes message) {
+  constexpr unsigned has_maximum = 1;
+  const std::size_t extents = std::size_t{8} * byte_at(message, 1);
+  const bool twice = (byte_at(message, 2) & has_maximum) != 0;
+  part(message, byte_at(message, 0) < 2 ? 8 : 4, twice ? 2 * extents : extents);
+}
+
+// HDF5 looks for the end of a filter's name without looking for the end of the message.
+void check_filters(ConstBytes message) {
+  constexpr unsigned first_registered = 256;  // below, version 2 leaves the name out
+  const bool first_version = byte_at(message, 0) < 2;
+  const unsigned filters = byte_at(message, 1);
+  std::size_t at = first_version ? 8 : 2;
+  const auto number = [&] {
+    at += 2;
+    return std::size_t{little_endian<std::uint16_t>(part(message, at - 2, 2))};
+  };
+  for (unsigned i = 0; i < filters; ++i) {
+    const std::size_t id = number();
+    const std::size_t name_bytes = first_version || id >= first_registered ? number() : 0;
+    number();  // flags
+    const std::size_t values = number();
+    const ConstBytes name = part(message, at, name_bytes);
+    if (!name.empty() && std::ranges::find(name, std::byte{0}) == name.end()) {
+      damaged("the name of a filter has no end");
+    }
+    at += name_bytes;
+    part(message, at, 4 * values);
+    at += 4 * (values + (first_version ? values % 2 : 0));
+  }
 }
 
 struct Extents {
@@ -58,8 +112,20 @@ std::optional<Extents> chunk_extents(ConstBytes message) {
   }
 }
 
+// Data that lie inside of the message.
+void check_compact(ConstBytes message) {
+  constexpr unsigned compact = 0;
+  if (byte_at(message, 0) == 3) {
+    if (byte_at(message, 1) != compact) return;
+    part(message, 4, little_endian<std::uint16_t>(part(message, 2, 2)));
+  } else if (byte_at(message, 2) == compact) {
+    check_counted(message, 8 + std::size_t{4} * byte_at(message, 1));
+  }
+}
+
 // A chunk has one extent for each axis and one for the element.
 void check_layout(ConstBytes message, unsigned& extents_found) {
+  check_compact(message);
   const auto extents = chunk_extents(message);
   if (!extents) return;
   extents_found = std::min(extents_found, extents->count);
@@ -119,8 +185,12 @@ void check_object_header(ConstBytes file, std::uint64_t address) {
       const bool shared = (byte_at(rest, 4) & shared_flag) != 0;
       if (type == dataspace_message) {
         if (shared) damaged("a dataspace kept elsewhere");
+        check_dataspace(message);
         axes = std::max(axes, byte_at(message, 1));
       }
+      if (type == old_fill_message && !shared) check_counted(message, 0);
+      if (type == fill_message && !shared) check_fill(message);
+      if (type == filter_message && !shared) check_filters(message);
       if (type == group_message) {
         check_heap(file, little_endian<std::uint64_t>(part(message, 8, 8)));
       }

@@ -228,6 +228,31 @@ TEST_CASE(
   CHECK(heaps == 2);
 }
 
+TEST_CASE("What is said to reach behind the end of its header message is damaged metadata") {
+  const auto refused = [](const Buffer& good, const std::vector<int>& pattern, std::size_t at,
+                          int value) {
+    REQUIRE(fates(good).front() == "read");
+    Buffer bytes = good;
+    const auto found = std::ranges::search(bytes, pattern, {},
+                                           [](std::byte b) { return std::to_integer<int>(b); });
+    REQUIRE(!found.empty());
+    found[at] = static_cast<std::byte>(value);
+    return fates(bytes) == std::vector<std::string>{"damaged metadata"};
+  };
+  const Buffer filled = test::counting_file({3, 100}, {1, 100}, [](hid_t properties) {
+    const std::int32_t value = 0x12345678;
+    H5Pset_fill_value(properties, H5T_NATIVE_INT32, &value);
+  });
+  CHECK(refused(filled, {4, 0, 0, 0, 0x78, 0x56, 0x34, 0x12}, 0, 255));
+  const Buffer compact = test::counting_file(
+      {2, 3}, {}, [](hid_t properties) { H5Pset_layout(properties, H5D_COMPACT); });
+  CHECK(refused(compact, {3, 0, 24, 0, 0, 0, 0, 0, 1, 0, 0, 0}, 3, 1));  // version, class, size
+  const Buffer gzip = test::counting_file({3, 100}, {1, 100},
+                                          [](hid_t properties) { H5Pset_deflate(properties, 1); });
+  CHECK(refused(gzip, {'d', 'e', 'f', 'l', 'a', 't', 'e', 0}, 7, 'x'));  // a name without end
+  CHECK(refused(gzip, {1, 0, 8, 0, 1, 0, 1, 0, 'd', 'e'}, 7, 1));        // 257 values
+}
+
 TEST_CASE("Flipped bits end in pixels or in a named reason, never worse") {
   std::vector<Buffer> messages;
   for (const char* set : {"hdf5_bslz4_i16_odd", "hdf5_gzip_shuffle_u16_panels",
