@@ -9,6 +9,7 @@
 
 #include "graph/error.h"
 #include "io/byte_order.h"
+#include "io/hdf5_datatype_check.h"
 
 namespace pnflow {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 using ConstBytes = std::span<const std::byte>;
 
 constexpr unsigned dataspace_message = 0x0001;
+constexpr unsigned datatype_message = 0x0003;
 constexpr unsigned old_fill_message = 0x0004;
 constexpr unsigned fill_message = 0x0005;
 constexpr unsigned layout_message = 0x0008;
@@ -188,6 +190,7 @@ void check_object_header(ConstBytes file, std::uint64_t address) {
         check_dataspace(message);
         axes = std::max(axes, byte_at(message, 1));
       }
+      if (type == datatype_message && !shared) check_datatype(message);
       if (type == old_fill_message && !shared) check_counted(message, 0);
       if (type == fill_message && !shared) check_fill(message);
       if (type == filter_message && !shared) check_filters(message);

@@ -10,7 +10,7 @@ namespace pnflow {
 // believes some of what they say. These look before HDF5 does, at what was found to end in a
 // division by zero, in a loop that takes all memory, or in reading behind the end of a message:
 //  - one chunk extent for each axis of the dataspace, none of them 0;
-//  - extents, fill values, compact data and filters that end where their message does;
+//  - types, extents, fill values, compact data and filters that end where their message does;
 //  - the free list of a group's heap, which must not lead in circles.
 // Headers of version 2 are left to HDF5, which checks their checksums.
 // (HDF5 File Format Specification 3.0, sections II.A, III.C, III.D and IV.A.)

@@ -253,6 +253,38 @@ TEST_CASE("What is said to reach behind the end of its header message is damaged
   CHECK(refused(gzip, {1, 0, 8, 0, 1, 0, 1, 0, 'd', 'e'}, 7, 1));        // 257 values
 }
 
+TEST_CASE("Types of members, names and tags are followed to their end, and are of no pixel") {
+  const auto close = [](hid_t type) { return h5::Datatype(type); };
+  const auto inner = close(H5Tcreate(H5T_COMPOUND, 12));
+  H5Tinsert(inner.get(), "first", 0, H5T_NATIVE_INT32);
+  H5Tinsert(inner.get(), "a name of more than eight", 4, H5T_NATIVE_DOUBLE);
+  const auto enumeration = close(H5Tenum_create(H5T_NATIVE_INT8));
+  for (const std::int8_t value : {0, 1}) {
+    H5Tenum_insert(enumeration.get(), value == 0 ? "FALSE" : "TRUE", &value);
+  }
+  const hsize_t extents[] = {3, 4};
+  const auto array = close(H5Tarray_create2(inner.get(), 2, extents));
+  const auto text = close(H5Tcopy(H5T_C_S1));
+  H5Tset_size(text.get(), H5T_VARIABLE);
+  const auto tagged = close(H5Tcreate(H5T_OPAQUE, 3));
+  H5Tset_tag(tagged.get(), "a tag");
+  const auto outer = close(H5Tcreate(H5T_COMPOUND, 1024));
+  std::size_t offset = 0;
+  for (const auto* type : {&inner, &enumeration, &array, &text, &tagged}) {
+    H5Tinsert(outer.get(), ("member " + std::to_string(offset)).c_str(), offset, type->get());
+    offset += 200;
+    CHECK(fates(typed_file(type->get())) == std::vector<std::string>{"wrong dtype"});
+  }
+  CHECK(fates(typed_file(outer.get())) == std::vector<std::string>{"wrong dtype"});
+  Buffer bytes = typed_file(tagged.get());
+  const int head[] = {0x15, 8, 0, 0, 3, 0, 0, 0};  // version and class, length of the tag, size
+  const auto found =
+      std::ranges::search(bytes, head, {}, [](std::byte b) { return std::to_integer<int>(b); });
+  REQUIRE(!found.empty());
+  found[1] = std::byte{255};
+  CHECK(fates(bytes) == std::vector<std::string>{"damaged metadata"});
+}
+
 TEST_CASE("Flipped bits end in pixels or in a named reason, never worse") {
   std::vector<Buffer> messages;
   for (const char* set : {"hdf5_bslz4_i16_odd", "hdf5_gzip_shuffle_u16_panels",
