@@ -5,6 +5,8 @@
 # `build/fuzz/bin/pnflow_fuzz_TARGET FILE` repeats one. Exits 1 when there was one.
 #
 #   scripts/fuzz.sh [SECONDS] [TARGET...]    20 s for each target; all targets when none is named
+#
+# PNFLOW_FUZZ_SEED: of libFuzzer's random numbers; 0, the default, is another one each time.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -34,7 +36,7 @@ export ASAN_SYMBOLIZER_PATH
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export LSAN_OPTIONS=suppressions=$root/test/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1
-limits=(-rss_limit_mb=1024 -malloc_limit_mb=768 -timeout=10 -max_len=65536)
+limits=(-seed="${PNFLOW_FUZZ_SEED:-0}" -rss_limit_mb=1024 -malloc_limit_mb=768 -timeout=10 -max_len=65536)
 
 statistic() {  # statistic LOG NAME: a number of libFuzzer's final statistics
   sed -n "s/^stat::$2: *//p" "$1" | tail -n 1
