@@ -21,9 +21,9 @@ def topology(**record) -> dict:
                  ["socket -> decode -> end", "socket -> record"])
 
 
-def recorded(directory, batch: list[bytes], **record) -> dict:
+def recorded(place, batch: list[bytes], **record) -> dict:
     """The report of a run that has been sent these messages."""
-    with Run(directory, topology(**record)) as run:
+    with Run(place, topology(**record)) as run:
         with Push(connect=run.wait_running().endpoint()) as push:
             push.send_all(batch)
             return run.finish()
