@@ -50,7 +50,7 @@ changed_sources() {
       git ls-files -- "${rooms[@]}"
     fi
     git ls-files --others --exclude-standard -- "${rooms[@]}"
-  } | grep -E '\.cpp$' | sort -u
+  } | sort -u | sed -n '/\.cpp$/p'
 }
 
 # Called by xargs, once for each file.
