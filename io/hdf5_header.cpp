@@ -146,6 +146,8 @@ void check_heap(ConstBytes file, std::uint64_t address) {
   const ConstBytes heap = part(file, address, 32);
   const auto size = little_endian<std::uint64_t>(heap.subspan(8));
   const ConstBytes data = part(file, little_endian<std::uint64_t>(heap.subspan(24)), size);
+  // HDF5 compares names up to their end, wherever that is.
+  if (!data.empty() && data.back() != std::byte{0}) damaged("the last name of a heap has no end");
   auto next = little_endian<std::uint64_t>(heap.subspan(16));
   for (std::size_t left = data.size() / block_bytes; next != end_of_list; --left) {
     if (left == 0) damaged("the free list of a heap leads in circles");

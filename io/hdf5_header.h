@@ -11,7 +11,7 @@ namespace pnflow {
 // division by zero, in a loop that takes all memory, or in reading behind the end of a message:
 //  - one chunk extent for each axis of the dataspace, none of them 0;
 //  - types, extents, fill values, compact data and filters that end where their message does;
-//  - the free list of a group's heap, which must not lead in circles.
+//  - the free list of a group's heap, which must not lead in circles, and its last name's end.
 // Headers of version 2 are left to HDF5, which checks their checksums.
 // (HDF5 File Format Specification 3.0, sections II.A, III.C, III.D and IV.A.)
 // Throw DataError("damaged metadata"), also for what leads outside the file.

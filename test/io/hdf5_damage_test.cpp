@@ -210,8 +210,7 @@ TEST_CASE("Chunk extents of 0, on which HDF5 1.10 would divide by zero, are dama
   CHECK(fates(bytes) == std::vector<std::string>{"damaged metadata"});
 }
 
-TEST_CASE(
-    "A heap whose free list leads in circles, in which HDF5 1.10 is lost, is damaged metadata") {
+TEST_CASE("A heap in whose free list or names HDF5 1.10 would be lost is damaged metadata") {
   Buffer bytes = captured("hdf5_three_ranks");
   std::size_t heaps = 0;
   const std::string signature = "HEAP";
@@ -223,6 +222,11 @@ TEST_CASE(
     put(bad, at + 16, 0);  // the free list begins at the heap's first byte,
     put(bad, data, 0);     // and so does the rest of it
     CHECK(fates(bad) == std::vector<std::string>{"damaged metadata"});
+    std::uint64_t size = 0;
+    std::memcpy(&size, &bytes[at + 8], sizeof size);
+    Buffer endless = bytes;
+    endless[data + size - 1] = std::byte{'x'};  // a name that goes on behind the heap
+    CHECK(fates(endless) == std::vector<std::string>{"damaged metadata"});
     ++heaps;
   }
   CHECK(heaps == 2);
