@@ -71,7 +71,7 @@ void FileSource::describe(Spec<Params>& s) {
 }
 
 FileSource::FileSource(Params params)
-    : params_(std::move(params)), pacer_(params_.rate), series_(params_.park) {}
+    : MessageSource(params.park), params_(std::move(params)), pacer_(params_.rate) {}
 
 void FileSource::open(OpenContext& context) {
   names_ = find_files(params_.files);
@@ -79,25 +79,9 @@ void FileSource::open(OpenContext& context) {
                                                      names_.front(), names_.back()));
 }
 
-std::optional<Batch> FileSource::next(SourceContext& context) {
-  if (context.aborting()) return {};
-  if (!ended_) {
-    if (auto batch = next_message(context)) return batch;
-    if (context.aborting()) return {};
-    ended_ = true;
-    series_.release();
-  }
-  return series_.next_free();
-}
-
-void FileSource::abandon(SourceContext& context) {
-  series_.release();
-  while (series_.next_free()) context.unreadable("aborted", "parked for its start message");
-}
-
-std::optional<Batch> FileSource::next_message(SourceContext& context) {
+std::optional<Batch> FileSource::receive(SourceContext& context) {
   while (!context.stopping()) {
-    if (auto parked = series_.next_free()) return parked;
+    if (auto parked = series().next_free()) return parked;
     if (!opened_ || opened_->next == opened_->end) {
       if (!next_raw(context)) return {};
       continue;
@@ -107,7 +91,7 @@ std::optional<Batch> FileSource::next_message(SourceContext& context) {
     if (time && !pacer_.wait_for_time(*time, context)) return {};
     if (!pacer_.wait_for_turn(events, context)) return {};
     Batch batch = take_part(events);
-    const auto verdict = series_.take(batch);
+    const auto verdict = series().take(batch);
     if (verdict == SimplonSeries::Verdict::control) {
       context.control_message();
       continue;
@@ -128,7 +112,7 @@ bool FileSource::next_raw(SourceContext& context) {
   opened_.reset();
   while (!context.stopping()) {
     // A start message may still come for images that wait for it.
-    const bool had_enough = position_ >= limit() && series_.parked() == 0;
+    const bool had_enough = position_ >= limit() && series().parked() == 0;
     if (!messages_ || had_enough) {
       if (!next_file(had_enough, context)) return false;
       continue;
@@ -219,10 +203,10 @@ std::size_t FileSource::count_events(Opened& opened) const {
   if (!image) throw DataError("missing image", "none of the arrays that 'image' names");
   const Shape& shape = image->shape();
   std::size_t events = shape.size() < 3 ? 0 : shape.front();
-  const auto original = opened.reader->find(usual.original_shape);
+  auto original = opened.reader->find(usual.original_shape);
   if (original && original->shape().size() == 1 && original->shape()[0] >= 3) {
     const std::size_t numbers = original->shape()[0];
-    const auto said = ScalarField(opened.reader->find(usual.original_shape), numbers).integer(0);
+    const auto said = ScalarField(std::move(original), numbers).integer(0);
     events = static_cast<std::size_t>(std::max<std::int64_t>(0, said.value_or(0)));
   } else if (shape.size() == 4 && shape[1] == 1 && params_.shape.size() == 3) {
     events /= params_.shape.front();

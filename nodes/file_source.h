@@ -7,12 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "graph/node.h"
 #include "graph/spec.h"
 #include "graph/units.h"
 #include "io/message_file.h"
 #include "io/message_reader.h"
-#include "io/simplon_series.h"
+#include "nodes/message_source.h"
 #include "nodes/pacer.h"
 #include "nodes/scalar_field.h"
 
@@ -24,7 +23,7 @@ namespace pnflow {
 // (HDF5, CXI, npz, a single message) is handed on in parts of `events_per_message` events: each has
 // the whole file, mapped, as its "wire", and says which events are meant by the attributes
 // "first_event" and "event_count" (int64); "wire_share" (double) is their share of all.
-class FileSource : public Source {
+class FileSource : public MessageSource {
  public:
   enum class Pace { full, recorded };
   struct Params {
@@ -44,8 +43,6 @@ class FileSource : public Source {
   explicit FileSource(Params params);
   // Throws RunError when a name or pattern finds no file, or one that cannot be read.
   void open(OpenContext& context) override;
-  std::optional<Batch> next(SourceContext& context) override;
-  void abandon(SourceContext& context) override;
 
  private:
   // A message of which some events may have been sent.
@@ -61,7 +58,7 @@ class FileSource : public Source {
     std::optional<std::int64_t> time() const;
   };
 
-  std::optional<Batch> next_message(SourceContext& context);
+  std::optional<Batch> receive(SourceContext& context) override;
   bool next_raw(SourceContext& context);
   bool next_file(bool had_enough, SourceContext& context);
   void look_into(MessageFile::Stored stored, SourceContext& context);
@@ -71,7 +68,6 @@ class FileSource : public Source {
 
   Params params_;
   Pacer pacer_;
-  SimplonSeries series_;
   std::vector<std::string> names_;
   std::size_t file_ = 0, pass_ = 0;
   std::uint64_t position_ = 0;  // of the next message's first event, in this pass
@@ -79,7 +75,6 @@ class FileSource : public Source {
   std::optional<Opened> opened_;
   bool sent_in_pass_ = false;
   bool uncounted_logged_ = false;
-  bool ended_ = false;
 };
 
 }  // namespace pnflow

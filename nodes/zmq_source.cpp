@@ -108,23 +108,6 @@ void ZmqSource::open(OpenContext& context) {
   }
 }
 
-std::optional<Batch> ZmqSource::next(SourceContext& context) {
-  if (context.aborting()) return {};
-  if (auto parked = series_.next_free()) return parked;
-  if (!ended_) {
-    if (auto batch = receive(context)) return batch;
-    if (context.aborting()) return {};
-    ended_ = true;
-    series_.release();
-  }
-  return series_.next_free();
-}
-
-void ZmqSource::abandon(SourceContext& context) {
-  series_.release();
-  while (series_.next_free()) context.unreadable("aborted", "parked for its start message");
-}
-
 std::optional<Batch> ZmqSource::receive(SourceContext& context) {
   const Duration slice = params_.expected_events > 0 ? poll_slice_expecting : poll_slice;
   zmq::message_t message;
@@ -150,7 +133,7 @@ std::optional<Batch> ZmqSource::receive(SourceContext& context) {
 
 std::optional<Duration> ZmqSource::silence_limit() const {
   if (!started_) return params_.start_timeout;
-  if (!series_.stopped() || !params_.after_stop) return params_.idle_timeout;
+  if (!series().stopped() || !params_.after_stop) return params_.idle_timeout;
   return std::min(*params_.after_stop, params_.idle_timeout.value_or(*params_.after_stop));
 }
 
@@ -187,7 +170,7 @@ std::optional<Batch> ZmqSource::accept(zmq::message_t message, SourceContext& co
   Batch batch;
   batch.set_message_field("wire", Array(DType::u8, {owner->size()}, std::move(data)));
   batch.set_attribute("arrival", unix_nanoseconds_now());
-  switch (series_.take(batch)) {
+  switch (series().take(batch)) {
     case SimplonSeries::Verdict::hand_on: return batch;
     case SimplonSeries::Verdict::control: context.control_message(); break;
     case SimplonSeries::Verdict::parked:
@@ -198,7 +181,7 @@ std::optional<Batch> ZmqSource::accept(zmq::message_t message, SourceContext& co
       }
       break;
   }
-  return series_.next_free();
+  return series().next_free();
 }
 
 bool ZmqSource::complete(SourceContext& context) {
@@ -223,7 +206,7 @@ void ZmqSource::report_timeout(SourceContext& context) const {
   if (started_) {
     context.log(LogLevel::info,
                 fmt::format("no message for {}{}, ending", to_string(*silence_limit()),
-                            series_.stopped() ? " after a series' stop message" : ""));
+                            series().stopped() ? " after a series' stop message" : ""));
   } else {
     context.log(LogLevel::warn, fmt::format("no message within {} of the start, ending",
                                             to_string(*params_.start_timeout)));

@@ -9,10 +9,9 @@
 
 #include <zmq.hpp>
 
-#include "graph/node.h"
 #include "graph/spec.h"
-#include "io/simplon_series.h"
 #include "io/zmq_pull.h"
+#include "nodes/message_source.h"
 
 namespace pnflow {
 
@@ -22,7 +21,7 @@ namespace pnflow {
 // series stay here; its images have the start as message field "series_start"
 // (io/simplon_series.h). The socket is opened and closed on the main thread and used on the
 // source's own in between.
-class ZmqSource : public Source {
+class ZmqSource : public MessageSource {
  public:
   struct Params {
     std::vector<std::string> bind{};  // endpoints
@@ -39,17 +38,15 @@ class ZmqSource : public Source {
   };
   static void describe(Spec<Params>& spec);
 
-  explicit ZmqSource(Params params) : params_(std::move(params)), series_(params_.park) {}
+  explicit ZmqSource(Params params) : MessageSource(params.park), params_(std::move(params)) {}
   // Throws RunError when an endpoint cannot be bound or connected to.
   void open(OpenContext& context) override;
-  std::optional<Batch> next(SourceContext& context) override;
-  void abandon(SourceContext& context) override;
   void close() override { socket_.reset(); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::optional<Batch> receive(SourceContext& context);
+  std::optional<Batch> receive(SourceContext& context) override;
   // What is to be handed on once a message was received; nothing when it is booked here, or parked.
   std::optional<Batch> accept(zmq::message_t message, SourceContext& context);
   // Whether the run has what it was to wait for; says so in the log.
@@ -64,14 +61,12 @@ class ZmqSource : public Source {
 
   Params params_;
   int window_ = 1;
-  SimplonSeries series_;
   std::optional<ZmqPull> socket_;
   Clock::time_point peers_seen_;  // when the socket's peers were last asked for
   int end_markers_ = 0;
   bool started_ = false;  // the first message is here
   bool refusal_logged_ = false;
   bool park_logged_ = false;
-  bool ended_ = false;
   // Of the drain.
   std::optional<Clock::time_point> drain_began_;
   std::uint64_t drained_ = 0;
