@@ -157,19 +157,19 @@ void EventMessage::open_mask(const Request& request) {
 }
 
 std::optional<Shape> EventMessage::original_shape(const Names& names) const {
-  const auto field = reader_->find(names);
+  auto field = reader_->find(names);
   if (!field) return {};
   const std::size_t numbers = field->shape().size() == 1 ? field->shape()[0] : 0;
   if (numbers != 3 && numbers != 4) {
     throw DataError("wrong shape", fmt::format("{} is {}, not 3 or 4 numbers", field->name(),
                                                to_string(field->shape())));
   }
-  const ScalarField values(reader_->find(names), numbers);
+  const ScalarField values(std::move(field), numbers);
   Shape shape;
   for (std::size_t i = 0; i < numbers; ++i) {
     const double extent = values.number(i);
     if (!(extent >= 1 && extent <= std::numeric_limits<std::int32_t>::max())) {
-      throw DataError("wrong shape", fmt::format("{} has an extent of {}", field->name(), extent));
+      throw DataError("wrong shape", fmt::format("{} has an extent of {}", values.name(), extent));
     }
     shape.push_back(static_cast<std::size_t>(extent));
   }
