@@ -22,16 +22,10 @@ struct FreeCompressor {
 
 std::size_t inflate(ConstBytes stored, Bytes out) {
   std::size_t written = 0;
-  switch (libdeflate_zlib_decompress(thread_decompressor(), stored.data(), stored.size(),
-                                     out.data(), out.size(), &written)) {
-    case LIBDEFLATE_SUCCESS: return written;
-    case LIBDEFLATE_INSUFFICIENT_SPACE:
-      throw DataError("damaged chunk",
-                      fmt::format("deflate stream holds more than {} bytes", out.size()));
-    default:
-      throw DataError("damaged chunk",
-                      fmt::format("deflate stream of {} bytes is corrupt", stored.size()));
-  }
+  const auto result = libdeflate_zlib_decompress(thread_decompressor(), stored.data(),
+                                                 stored.size(), out.data(), out.size(), &written);
+  check_inflated(result, stored.size(), out.size());
+  return written;
 }
 
 std::vector<std::byte> deflate(ConstBytes raw, int level) {

@@ -34,19 +34,9 @@ class RawInflater {
 }  // namespace
 
 void inflate_raw(ConstBytes stored, Bytes out) {
-  switch (libdeflate_deflate_decompress(thread_decompressor(), stored.data(), stored.size(),
-                                        out.data(), out.size(), nullptr)) {
-    case LIBDEFLATE_SUCCESS: return;
-    case LIBDEFLATE_SHORT_OUTPUT:
-      throw DataError("damaged chunk",
-                      fmt::format("deflate stream holds fewer than {} bytes", out.size()));
-    case LIBDEFLATE_INSUFFICIENT_SPACE:
-      throw DataError("damaged chunk",
-                      fmt::format("deflate stream holds more than {} bytes", out.size()));
-    default:
-      throw DataError("damaged chunk",
-                      fmt::format("deflate stream of {} bytes is corrupt", stored.size()));
-  }
+  const auto result = libdeflate_deflate_decompress(thread_decompressor(), stored.data(),
+                                                    stored.size(), out.data(), out.size(), nullptr);
+  check_inflated(result, stored.size(), out.size());
 }
 
 std::size_t inflate_raw_beginning(ConstBytes stored, Bytes out) {
