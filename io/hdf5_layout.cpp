@@ -84,6 +84,19 @@ std::optional<std::size_t> bytes_of(const Shape& shape, DType dtype) {
                    fmt::join(info.chunk, "x"), what));
 }
 
+// HDF5 lets nobody make a dataset whose chunks are longer than an axis can ever become (H5Dcreate).
+void check_chunk_fits(hid_t space, const DatasetInfo& info) {
+  std::array<hsize_t, max_rank> most{};
+  if (H5Sget_simple_extent_dims(space, nullptr, most.data()) < 0) {
+    fail("damaged metadata", info.path, "no largest shape");
+  }
+  for (std::size_t axis = 0; axis < info.chunk.size(); ++axis) {
+    if (most[axis] != H5S_UNLIMITED && info.chunk[axis] > most[axis]) {
+      implausible(info, fmt::format("along an axis of at most {}", most[axis]));
+    }
+  }
+}
+
 // The bytes that a stored chunk can stand for.
 bool plausible_chunk(std::size_t chunk_bytes, std::size_t stored) {
   return chunk_bytes <= always_plausible_bytes || chunk_bytes / max_expansion <= stored;
@@ -194,6 +207,7 @@ Hdf5Layout read_layout(hid_t dataset, const std::string& path, std::span<const s
       fail("damaged metadata", path, fmt::format("chunks of {} axes", rank));
     }
     info.chunk = to_shape(std::span(extents).first(info.shape.size()));
+    check_chunk_fits(space.get(), info);
     read_chunk_table(dataset, layout, image.size());
   } else if (kind == H5D_CONTIGUOUS) {
     layout.kind = Hdf5Layout::Kind::contiguous;

@@ -199,15 +199,22 @@ TEST_CASE("Groups that lead back to themselves in many ways are each looked into
   CHECK(Hdf5Message(bytes).paths() == std::vector<std::string>{"/data/data"});
 }
 
-TEST_CASE("Chunk extents of 0, on which HDF5 1.10 would divide by zero, are damaged metadata") {
+TEST_CASE("Chunks of no extent, or longer than their axis can become, are not believed") {
   Buffer bytes = test::counting_file({3, 100}, {1, 100});
   // Extents of the data layout message: 1, 100, element size 4, 32 bits each.
   const std::uint32_t extents[] = {1, 100, 4};
   const auto* first = reinterpret_cast<const std::byte*>(extents);
   const auto found = std::search(bytes.begin(), bytes.end(), first, first + sizeof extents);
   REQUIRE(found != bytes.end());
-  found[4] = std::byte{0};
+  found[4] = std::byte{0};  // HDF5 1.10 would divide by it
   CHECK(fates(bytes) == std::vector<std::string>{"damaged metadata"});
+  found[4] = std::byte{101};
+  CHECK(fates(bytes) == std::vector<std::string>{"implausible size"});
+  found[4] = std::byte{100};
+  found[0] = std::byte{4};
+  CHECK(fates(bytes) == std::vector<std::string>{"implausible size"});
+  found[0] = std::byte{1};
+  CHECK(fates(bytes) == std::vector<std::string>(3, "read"));
 }
 
 TEST_CASE("A heap in whose free list or names HDF5 1.10 would be lost is damaged metadata") {
