@@ -84,14 +84,15 @@ std::optional<std::size_t> bytes_of(const Shape& shape, DType dtype) {
                    fmt::join(info.chunk, "x"), what));
 }
 
-// HDF5 lets nobody make a dataset whose chunks are longer than an axis can ever become (H5Dcreate).
+// HDF5 lets nobody make a dataset whose chunks are longer than an axis can ever become, unless the
+// axis is empty (H5Dcreate).
 void check_chunk_fits(hid_t space, const DatasetInfo& info) {
   std::array<hsize_t, max_rank> most{};
   if (H5Sget_simple_extent_dims(space, nullptr, most.data()) < 0) {
     fail("damaged metadata", info.path, "no largest shape");
   }
   for (std::size_t axis = 0; axis < info.chunk.size(); ++axis) {
-    if (most[axis] != H5S_UNLIMITED && info.chunk[axis] > most[axis]) {
+    if (info.shape[axis] > 0 && most[axis] != H5S_UNLIMITED && info.chunk[axis] > most[axis]) {
       implausible(info, fmt::format("along an axis of at most {}", most[axis]));
     }
   }
