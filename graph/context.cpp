@@ -39,6 +39,8 @@ void NodeServices::count(std::string_view, std::uint64_t) {}
 
 bool NodeServices::aborting() const { return false; }
 
+void NodeServices::fail_run(std::string_view error) { log(LogLevel::error, error); }
+
 NodeServices& standalone_services() {
   static NodeServices services;
   return services;

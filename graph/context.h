@@ -25,6 +25,10 @@ class PNFLOW_API NodeServices {
   virtual void count(std::string_view counter, std::uint64_t n);
   // True once the run is being aborted: a long body should return at once, with anything.
   virtual bool aborting() const;
+  // The run cannot go on (a device is lost): the sources stop, what was received is worked off, and
+  // the run ends with exit code 1 and `error`, the node's name in front. Of several the first
+  // counts. The caller still owes an answer for each message that it holds. Alone: logged.
+  virtual void fail_run(std::string_view error);
 };
 
 PNFLOW_API NodeServices& standalone_services();

@@ -168,7 +168,7 @@ class Engine::Impl {
       if (is_loss && runtime.planned().on_error != OnError::stop) {
         runtime.log(LogLevel::error, error.what());
       } else {
-        run_.control.fail(fmt::format("{}: {}", runtime.planned().name, error.what()));
+        runtime.fail_run(error.what());
       }
     }
   }

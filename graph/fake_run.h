@@ -17,7 +17,7 @@
 // need no more than a Context(events); these are for what asks for more in open() or next().
 namespace pnflow::test {
 
-// Keeps the log lines. Thread-safe.
+// Keeps the log lines, and the errors with which a node has ended its run. Thread-safe.
 class FakeServices : public NodeServices {
  public:
   void log(LogLevel, std::string_view line) override {
@@ -26,10 +26,18 @@ class FakeServices : public NodeServices {
   }
   void count(std::string_view, std::uint64_t) override {}
   bool aborting() const override { return abort; }
+  void fail_run(std::string_view error) override {
+    const std::lock_guard lock(mutex_);
+    run_errors_.emplace_back(error);
+  }
 
   std::vector<std::string> lines() const {
     const std::lock_guard lock(mutex_);
     return lines_;
+  }
+  std::vector<std::string> run_errors() const {
+    const std::lock_guard lock(mutex_);
+    return run_errors_;
   }
   // The first line with `text` in it, or nothing.
   std::string line_with(std::string_view text) const {
@@ -43,7 +51,7 @@ class FakeServices : public NodeServices {
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::string> lines_;
+  std::vector<std::string> lines_, run_errors_;
 };
 
 // For open(): a window of 4, no limiter in front, an empty registry.

@@ -39,6 +39,10 @@ void NodeRuntime::log(LogLevel level, std::string_view line) {
   logger()->log(log_level(level), "{}: {}", planned_->name, line);
 }
 
+void NodeRuntime::fail_run(std::string_view error) {
+  run_.control.fail(fmt::format("{}: {}", planned_->name, error));
+}
+
 Clock::time_point NodeRuntime::take_up(const Message& message) {
   const auto now = Clock::now();
   metrics_.taken_up(now - message.handed_on, message.head->sequence);

@@ -67,6 +67,7 @@ class NodeRuntime final : public NodeServices, public OpenContext {
   void log(LogLevel level, std::string_view line) override;
   void count(std::string_view counter, std::uint64_t n) override { metrics_.count(counter, n); }
   bool aborting() const override { return run_.control.aborting(); }
+  void fail_run(std::string_view error) override;
 
   // OpenContext
   const std::string& node_name() const override { return planned_->name; }

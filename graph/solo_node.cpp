@@ -57,10 +57,11 @@ class SoloNode::Impl {
   void run(SoloWork::Input input, std::uint64_t messages) {
     const std::uint64_t begin = std::exchange(next_, next_ + messages);
     switch (kind()) {
-      case NodeKind::transform: return work_.process_all(input, begin, next_);
-      case NodeKind::async_transform: return work_.submit_all(input, begin, next_);
-      default: return work_.write_all(input, begin, next_);
+      case NodeKind::transform: work_.process_all(input, begin, next_); break;
+      case NodeKind::async_transform: work_.submit_all(input, begin, next_); break;
+      default: work_.write_all(input, begin, next_); break;
     }
+    if (const std::string error = control_.error(); !error.empty()) throw RunError(error);
   }
 
   Tally tally() const { return work_.tally(); }

@@ -42,7 +42,8 @@ class PNFLOW_API SoloNode {
   // Puts so many messages through the node, from `input` in turn, going on where the last call has
   // ended, and returns when it has answered the last one. A sink's write() runs on a thread of its
   // own, with at most the plan's window of messages between it and prepare(). Exceptions of bodies
-  // fail the message's events. After open(); `input` is not empty.
+  // fail the message's events. After open(); `input` is not empty. Throws RunError when the node
+  // has said that the run cannot go on (NodeServices::fail_run).
   void run(std::span<const RecordedInput> input, std::uint64_t messages);
   // Nothing more comes: draining() and close(). Throws what they throw. Destruction closes too.
   void close();

@@ -21,9 +21,7 @@ void SourceRunner::start(std::function<void()> ended) {
     try {
       run();
     } catch (...) {
-      runtime_.control().fail(
-          fmt::format("{}: {}", runtime_.planned().name,
-                      NodeRuntime::current_fault(runtime_.planned().name).text));
+      runtime_.fail_run(NodeRuntime::current_fault(runtime_.planned().name).text);
       static_cast<Source&>(runtime_.node()).abandon(*this);
     }
     ended();
