@@ -182,6 +182,7 @@ class Engine::Impl {
     if (runtime.planned().type->kind == NodeKind::sink) {
       status.write = runtime.write_metrics().snapshot();
     }
+    status.figures = runtime.node().figures();
     if (const auto& region = regions_[runtime.index()]) {
       status.credits_out = region->inside;
       status.capacity = region->capacity;

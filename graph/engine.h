@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graph/export.h"
+#include "graph/figure.h"
 #include "graph/ledger.h"
 #include "graph/metrics.h"
 #include "graph/plan.h"
@@ -22,6 +23,7 @@ struct RunStatus {
     NodeMetrics::Snapshot body;
     std::optional<NodeMetrics::Snapshot> write;  // of a sink
     std::optional<int> credits_out, capacity;    // of a limiter
+    std::vector<Figure> figures;                 // of the node's own
   };
   Books books;
   std::vector<NodeStatus> nodes;

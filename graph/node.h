@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "graph/batch.h"
 #include "graph/context.h"
 #include "graph/export.h"
+#include "graph/figure.h"
 #include "graph/memory.h"
 
 namespace pnflow {
@@ -62,6 +64,9 @@ class PNFLOW_API Node {
   // Memory that this node wants its input to be in (pinned, for a GPU); the nodes upstream of it
   // get it as Context::pool(). Asked for after open(). nullptr: no wish.
   virtual std::shared_ptr<MemoryPool> input_pool() { return nullptr; }
+  // What this node has measured of itself so far. Called from any thread, again and again, from the
+  // end of open() on, also beside and after close(). Must not throw.
+  virtual std::vector<Figure> figures() { return {}; }
 };
 
 // What a source may ask while it runs.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace pnflow {
@@ -38,6 +39,41 @@ double share_of(const RunStatus& status, std::chrono::nanoseconds busy, int work
 double busy_share(const RunStatus& status, const RunStatus::NodeStatus& node) {
   const double body = share_of(status, node.body.busy, node.workers);
   return node.write ? std::max(body, share_of(status, node.write->busy)) : body;
+}
+
+// "55.1", "1204": three digits, or all in front of the point.
+std::string short_number(double value) {
+  constexpr double four_digits = 999.5;  // rounds to them
+  return std::abs(value) < four_digits ? fmt::format("{:.3g}", value)
+                                       : fmt::format("{:.0f}", value);
+}
+
+// "infer device 0: rate 55.1 images/s, compute busy 99.1 %": a line for each group, in the order in
+// which the node names them.
+std::string figure_lines(const RunStatus::NodeStatus& node) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const Figure& figure : node.figures) {
+    auto line = std::ranges::find(lines, figure.group, &std::pair<std::string, std::string>::first);
+    if (line == lines.end()) {
+      const std::string space = figure.group.empty() ? "" : " ";
+      line = lines.insert(line, {figure.group, "\n" + node.name + space + figure.group + ": "});
+    } else {
+      line->second += ", ";
+    }
+    line->second += fmt::format("{} {}{}{}", figure.name, short_number(figure.value),
+                                figure.unit.empty() ? "" : " ", figure.unit);
+  }
+  std::string text;
+  for (const auto& [group, line] : lines) text += line;
+  return text;
+}
+
+nlohmann::json figures_of(const RunStatus::NodeStatus& node) {
+  nlohmann::json groups = nlohmann::json::object();
+  for (const Figure& figure : node.figures) {
+    groups[figure.group][figure.name] = {{"value", figure.value}, {"unit", figure.unit}};
+  }
+  return groups;
 }
 
 nlohmann::json measures(const NodeMetrics::Snapshot& node) {
@@ -103,6 +139,7 @@ std::string node_table(const RunStatus& status) {
       row(node->name + " write", *node->write, share_of(status, node->write->busy), false);
   }
   for (const auto& node : status.nodes) {
+    text += figure_lines(node);
     for (const auto& [counter, n] : node.body.counters) {
       text += fmt::format("\n{}: {} {}", node.name, n, counter);
     }
@@ -120,6 +157,7 @@ std::string report_json(const ReportHead& head, const RunStatus& status, Outcome
     entry["workers"] = node.workers;
     entry["busy_share"] = busy_share(status, node);
     entry["counters"] = node.body.counters;
+    entry["figures"] = figures_of(node);
     if (node.write) entry["write"] = measures(*node.write);
     if (node.capacity) entry["capacity"] = *node.capacity;
     nodes.push_back(std::move(entry));

@@ -22,7 +22,8 @@ PNFLOW_API Outcome outcome_of(const RunStatus& status, const RunControl& control
 
 // Both books in a few lines, and whether they add up.
 PNFLOW_API std::string books_text(const Books& books);
-// A row for each node, the busiest marked: count, events, busy, waiting, p50, p99, max, queue peak.
+// A row for each node, the busiest marked: count, events, busy, waiting, p50, p99, max, queue peak;
+// below them a line for each group of a node's own figures, and one for each of its counters.
 PNFLOW_API std::string node_table(const RunStatus& status);
 
 struct ReportHead {
@@ -30,8 +31,9 @@ struct ReportHead {
   std::string error;                                  // empty: none
 };
 // The report as JSON (--report): version, run, resolved configuration, wall time, both books,
-// window, max_live_messages, and for each node count, busy, waiting, p50, p99, max, queue peak and
-// its own counters. Durations in seconds.
+// window, max_live_messages, and for each node count, busy, waiting, p50, p99, max, queue peak, its
+// own counters, and its own figures as {group: {name: {"value": number, "unit": text}}}; the value
+// is null when it is not finite. Durations in seconds.
 PNFLOW_API std::string report_json(const ReportHead& head, const RunStatus& status,
                                    Outcome outcome);
 
