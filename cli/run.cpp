@@ -1,10 +1,14 @@
 #include "cli/run.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 
 #include "cli/progress.h"
@@ -16,6 +20,7 @@
 #include "graph/registry.h"
 #include "graph/report.h"
 #include "graph/text_file.h"
+#include "graph/trace.h"
 #include "nodes/register.h"
 
 namespace pnflow {
@@ -30,6 +35,26 @@ void run_opened(Engine& engine, bool quiet) {
   engine.run();
 }
 
+// As far as that can be told before: a run of hours must not end without its report or trace
+// because of a mistyped name.
+bool can_be_written(const char* what, const std::string& file) {
+  namespace fs = std::filesystem;
+  if (file.empty()) return true;
+  const std::string directory = fs::absolute(file).parent_path();
+  std::error_code ignored;  // what cannot be looked at shows in the end
+  std::string why;
+  if (!fs::is_directory(directory, ignored)) {
+    why = "there is no such directory";
+  } else if (fs::is_directory(file, ignored)) {
+    why = "it is a directory";
+  } else if (access(fs::exists(file, ignored) ? file.c_str() : directory.c_str(), W_OK) != 0) {
+    why = std::strerror(errno);
+  }
+  if (why.empty()) return true;
+  fmt::print(stderr, "pnflow: cannot write the {} to '{}': {}\n", what, file, why);
+  return false;
+}
+
 // Writes the report; false when the file cannot be written.
 bool write_report(const std::string& file, const std::string& text) {
   std::ofstream out(file);
@@ -37,10 +62,10 @@ bool write_report(const std::string& file, const std::string& text) {
   return static_cast<bool>(out.flush());
 }
 
-// A run of hours must not end without its report because of a mistyped directory.
-bool can_be_written(const std::string& report_file) {
-  return report_file.empty() ||
-         std::filesystem::is_directory(std::filesystem::absolute(report_file).parent_path());
+bool write_trace(const std::string& file, const Trace& trace, const std::string& run) {
+  std::ofstream out(file);
+  trace.write(out, run);
+  return static_cast<bool>(out.flush());
 }
 
 }  // namespace
@@ -53,9 +78,8 @@ int run_graph(const RunOptions& options) {
     fmt::print(stderr, "pnflow: cannot read '{}'\n", options.graph_file);
     return configuration_error;
   }
-  if (!can_be_written(options.report_file)) {
-    fmt::print(stderr, "pnflow: cannot write the report to '{}': there is no such directory\n",
-               options.report_file);
+  if (!can_be_written("report", options.report_file) ||
+      !can_be_written("trace", options.trace_file)) {
     return configuration_error;
   }
   RunControl control;
@@ -66,7 +90,8 @@ int run_graph(const RunOptions& options) {
   fmt::print(stderr, "{}", diagnostics.render());
   if (!plan) return configuration_error;
 
-  Engine engine(*plan, registry, control);
+  const auto trace = options.trace_file.empty() ? nullptr : std::make_unique<Trace>();
+  Engine engine(*plan, registry, control, trace.get());
   try {
     engine.open();
   } catch (const std::exception& error) {
@@ -74,6 +99,9 @@ int run_graph(const RunOptions& options) {
     return static_cast<int>(Outcome::run_error);
   }
   run_opened(engine, options.quiet);
+  if (trace && !write_trace(options.trace_file, *trace, engine.run_name())) {
+    control.fail(fmt::format("cannot write the trace to '{}'", options.trace_file));
+  }
 
   const RunStatus status = engine.status();
   Outcome outcome = outcome_of(status, control, options.strict);
@@ -98,6 +126,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
   run->add_option("--set", options->overrides, "Set a parameter: node.param=value (repeatable)")
       ->allow_extra_args(false);
   run->add_option("--report", options->report_file, "Write a report as JSON to this file");
+  run->add_option("--trace", options->trace_file,
+                  "Write a timeline of the run to this file, for ui.perfetto.dev");
   run->add_flag("--strict", options->strict,
                 "Exit with 4 when an event failed or is missing, or a message was unreadable");
   run->add_flag("--quiet", options->quiet, "Show no progress");

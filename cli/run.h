@@ -13,6 +13,7 @@ struct RunOptions {
   std::string graph_file;
   std::vector<std::string> overrides;  // "node.param=value"
   std::string report_file;             // empty: none
+  std::string trace_file;              // empty: none
   bool strict = false;                 // failed or missing events make the exit code 4
   bool quiet = false;                  // no progress
 };

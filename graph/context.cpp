@@ -41,6 +41,8 @@ bool NodeServices::aborting() const { return false; }
 
 void NodeServices::fail_run(std::string_view error) { log(LogLevel::error, error); }
 
+Trace* NodeServices::trace() { return nullptr; }
+
 NodeServices& standalone_services() {
   static NodeServices services;
   return services;

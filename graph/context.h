@@ -11,6 +11,8 @@
 
 namespace pnflow {
 
+class Trace;
+
 enum class LogLevel : std::uint8_t { debug, info, warn, error };
 
 // What a node may ask of the run that it is part of. Thread-safe. The default implementation
@@ -29,6 +31,9 @@ class PNFLOW_API NodeServices {
   // the run ends with exit code 1 and `error`, the node's name in front. Of several the first
   // counts. The caller still owes an answer for each message that it holds. Alone: logged.
   virtual void fail_run(std::string_view error);
+  // The timeline of the run, for work that the framework does not see; nullptr: none is recorded.
+  // The same from open() on. Alone: nullptr.
+  virtual Trace* trace();
 };
 
 PNFLOW_API NodeServices& standalone_services();

@@ -25,9 +25,10 @@ using oneapi::tbb::global_control;
 
 class Engine::Impl {
  public:
-  Impl(const Plan& plan, Registry& registry, RunControl& control)
+  Impl(const Plan& plan, Registry& registry, RunControl& control, Trace* trace)
       : plan_(plan),
-        run_{plan, registry, control, ledger_, unique_run_name(plan.name), to_json(plan.resolved)},
+        run_{plan, registry, control, ledger_, unique_run_name(plan.name), to_json(plan.resolved),
+             trace},
         // One more than the arena has: main waits in it for the end.
         threads_(global_control::max_allowed_parallelism,
                  static_cast<std::size_t>(plan.threads) + 1),
@@ -69,6 +70,7 @@ class Engine::Impl {
     RunControl& control = run_.control;
     control.start_running([this] {
       started_ = Clock::now();
+      if (run_.trace) run_.trace->start(started_);
       logger()->info("running: {} nodes, window {}, {} thread(s), run {}", plan_.nodes.size(),
                      plan_.window, plan_.threads, run_.run_name);
     });
@@ -207,8 +209,8 @@ class Engine::Impl {
   std::atomic<Clock::duration> wall_{};
 };
 
-Engine::Engine(const Plan& plan, Registry& registry, RunControl& control)
-    : impl_(std::make_unique<Impl>(plan, registry, control)) {}
+Engine::Engine(const Plan& plan, Registry& registry, RunControl& control, Trace* trace)
+    : impl_(std::make_unique<Impl>(plan, registry, control, trace)) {}
 Engine::~Engine() = default;
 void Engine::open() { impl_->open(); }
 void Engine::run() { impl_->run(); }

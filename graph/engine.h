@@ -14,6 +14,7 @@
 namespace pnflow {
 
 class Registry;
+class Trace;
 
 // How a run stands: for a progress line, the stall report and the final report.
 struct RunStatus {
@@ -35,7 +36,8 @@ struct RunStatus {
 // Runs a plan, once.
 class PNFLOW_API Engine {
  public:
-  Engine(const Plan& plan, Registry& registry, RunControl& control);
+  // `trace`: records the timeline of the run, and outlives the engine; nullptr: none is recorded.
+  Engine(const Plan& plan, Registry& registry, RunControl& control, Trace* trace = nullptr);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

@@ -2,15 +2,14 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
 
-namespace pnflow {
+#include "graph/clock.h"
 
-using Clock = std::chrono::steady_clock;
+namespace pnflow {
 
 // Counts durations in buckets of 1/8 of a power of two, so a quantile is right to 12 percent
 // whatever the range. Thread-safe without locks.
@@ -39,6 +38,8 @@ class NodeMetrics {
   // then / has left it after `busy`.
   void arrived();
   void taken_up(Clock::duration waited, std::uint64_t message);
+  // Messages handed to the node and not yet taken up.
+  const std::atomic<int>& depth() const { return depth_; }
   void finished(Clock::duration busy, std::size_t events);
   // Of a node that has several messages in work at once: one begins / has been answered after
   // `took`. Its busy time is that with a message in work, so it never exceeds the run's.

@@ -33,7 +33,33 @@ NodeRuntime::NodeRuntime(RunState& run, std::size_t index)
     : run_(run),
       index_(index),
       planned_(&run.plan.nodes[index]),
-      node_(planned_->type->make(planned_->params.get())) {}
+      node_(planned_->type->make(planned_->params.get())) {
+  if (run.trace) add_tracks(*run.trace);
+}
+
+void NodeRuntime::add_tracks(Trace& trace) {
+  using Layout = Trace::Layout;
+  const std::string& name = planned_->name;
+  if (planned_->type->kind == NodeKind::source) {
+    tracks_.body = trace.add_track(name, "source", name, "message", Layout::lanes);
+    return;
+  }
+  tracks_.body = trace.add_track(name, "worker", name, "message", Layout::threads);
+  tracks_.queue = trace.add_track(name, "queue", "messages", "queue", Layout::values);
+  switch (planned_->type->kind) {
+    case NodeKind::async_transform:
+      tracks_.submit = trace.add_track(name, "worker", name + " submit", "submit", Layout::threads);
+      tracks_.in_work = trace.add_track(name, "in work", name, "message", Layout::lanes);
+      break;
+    case NodeKind::gate:
+      tracks_.credits = trace.add_track(name, "credits out", "credits", "credits", Layout::values);
+      break;
+    case NodeKind::sink:
+      tracks_.write = trace.add_track(name, "write", name + " write", "write", Layout::lanes);
+      break;
+    default: break;
+  }
+}
 
 void NodeRuntime::log(LogLevel level, std::string_view line) {
   logger()->log(log_level(level), "{}: {}", planned_->name, line);
@@ -46,7 +72,38 @@ void NodeRuntime::fail_run(std::string_view error) {
 Clock::time_point NodeRuntime::take_up(const Message& message) {
   const auto now = Clock::now();
   metrics_.taken_up(now - message.handed_on, message.head->sequence);
+  if (run_.trace) run_.trace->value(tracks_.queue, metrics_.depth());
   return now;
+}
+
+void NodeRuntime::finished(const MessageHead& head, Clock::time_point start, std::size_t events) {
+  const auto end = Clock::now();
+  metrics_.finished(end - start, events);
+  if (run_.trace)
+    run_.trace->message(tracks_.body, start, end, *head.source, head.sequence, events);
+}
+
+void NodeRuntime::submitted(const MessageHead& head, Clock::time_point start, std::size_t events) {
+  if (!run_.trace) return;
+  run_.trace->message(tracks_.submit, start, Clock::now(), *head.source, head.sequence, events);
+}
+
+void NodeRuntime::wrote(const MessageHead& head, Clock::time_point start, std::size_t events) {
+  const auto end = Clock::now();
+  write_metrics_.finished(end - start, events);
+  if (run_.trace)
+    run_.trace->message(tracks_.write, start, end, *head.source, head.sequence, events);
+}
+
+void NodeRuntime::replied(const MessageHead& head, Clock::time_point start, std::size_t events) {
+  const auto end = Clock::now();
+  metrics_.answered(end - start, events);
+  if (run_.trace)
+    run_.trace->message(tracks_.in_work, start, end, *head.source, head.sequence, events);
+}
+
+void NodeRuntime::credits_changed(const Region& region) {
+  if (run_.trace) run_.trace->value(tracks_.credits, region.inside);
 }
 
 Message NodeRuntime::hand_on(Message message) {

@@ -10,6 +10,7 @@
 #include "graph/node.h"
 #include "graph/plan.h"
 #include "graph/run_control.h"
+#include "graph/trace.h"
 
 namespace pnflow {
 
@@ -21,6 +22,7 @@ struct RunState {
   Ledger& ledger;
   std::string run_name;
   std::string resolved_config;  // JSON
+  Trace* trace = nullptr;       // nullptr: none is recorded
 };
 
 // One node of a run: the object made from the plan, its services, its measurements, and the rules
@@ -44,6 +46,14 @@ class NodeRuntime final : public NodeServices, public OpenContext {
 
   // Takes a message up: measures how long it waited.
   Clock::time_point take_up(const Message& message);
+  // The node's body has ended for a message with which it began at `start`.
+  void finished(const MessageHead& head, Clock::time_point start, std::size_t events);
+  // The same for submit(), a sink's write(), and the answer of what was submitted.
+  void submitted(const MessageHead& head, Clock::time_point start, std::size_t events);
+  void wrote(const MessageHead& head, Clock::time_point start, std::size_t events);
+  void replied(const MessageHead& head, Clock::time_point start, std::size_t events);
+  // More or fewer credits of the limiter of `region` are out than before.
+  void credits_changed(const Region& region);
   // Leaves the message behind for the successors: from here on it waits for them.
   Message hand_on(Message message);
   // The message with the payload that a body has made of it. `batch` is nothing when the body
@@ -68,6 +78,7 @@ class NodeRuntime final : public NodeServices, public OpenContext {
   void count(std::string_view counter, std::uint64_t n) override { metrics_.count(counter, n); }
   bool aborting() const override { return run_.control.aborting(); }
   void fail_run(std::string_view error) override;
+  Trace* trace() override { return run_.trace; }
 
   // OpenContext
   const std::string& node_name() const override { return planned_->name; }
@@ -80,6 +91,11 @@ class NodeRuntime final : public NodeServices, public OpenContext {
   const std::string& resolved_config() const override { return run_.resolved_config; }
 
  private:
+  // Where what is recorded of the node is shown.
+  struct Tracks {
+    Trace::Track body, submit, in_work, write, queue, credits;
+  };
+  void add_tracks(Trace& trace);
   void keep(const MessageHead& head, const std::string& what);
 
   RunState& run_;
@@ -87,6 +103,7 @@ class NodeRuntime final : public NodeServices, public OpenContext {
   const PlannedNode* planned_;
   std::unique_ptr<Node> node_;
   NodeMetrics metrics_, write_metrics_;
+  Tracks tracks_{};
   std::shared_ptr<MemoryPool> pool_ = heap_pool();
   std::shared_ptr<Region> region_;
   std::vector<NodeRuntime*> next_;

@@ -43,7 +43,7 @@ void SourceRunner::run() {
     const std::size_t events = batch->events();
     slot->occupy();
     const Message message = message_of(std::move(*batch), std::move(slot));
-    runtime_.metrics().finished(Clock::now() - asked, events);
+    runtime_.finished(*message.head, asked, events);
     if (!put_(message)) {
       throw std::logic_error(fmt::format("message {} found the graph closed", sequence_ - 1));
     }

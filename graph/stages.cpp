@@ -82,7 +82,7 @@ Message TransformStage::run(const Message& in) {
       out = runtime_.failed(in, context);
     }
   }
-  runtime_.metrics().finished(Clock::now() - start, out.payload->states->size());
+  runtime_.finished(*in.head, start, out.payload->states->size());
   return runtime_.hand_on(std::move(out));
 }
 
@@ -102,7 +102,7 @@ flow::receiver<Message>& AsyncStage::input() {
 void AsyncStage::run(const Message& in, Body::gateway_type& gateway) {
   const auto start = runtime_.take_up(in);
   if (auto passed = pass_by(runtime_, in)) {
-    runtime_.metrics().finished(Clock::now() - start, passed->payload->states->size());
+    runtime_.finished(*in.head, start, passed->payload->states->size());
     gateway.try_put(runtime_.hand_on(std::move(*passed)));
     return;
   }
@@ -117,7 +117,7 @@ void AsyncStage::run(const Message& in, Body::gateway_type& gateway) {
       Context failing = runtime_.context_for(held);
       out = runtime_.failed(held, failing);
     }
-    runtime_.metrics().answered(Clock::now() - start, context.events());
+    runtime_.replied(*held.head, start, context.events());
     gateway.try_put(runtime_.hand_on(std::move(out)));
     // Every handle goes before release_wait(): after it the graph may be gone.
     out = {};
@@ -132,6 +132,7 @@ void AsyncStage::run(const Message& in, Body::gateway_type& gateway) {
     const auto fault = NodeRuntime::current_fault(runtime_.planned().name);
     runtime_.log(LogLevel::error, fault.text);
   }
+  runtime_.submitted(*in.head, start, in.payload->states->size());
 }
 
 GateStage::GateStage(flow::graph& graph, NodeRuntime& runtime, std::shared_ptr<Region> region)
@@ -148,21 +149,25 @@ GateStage::GateStage(flow::graph& graph, NodeRuntime& runtime, std::shared_ptr<R
 
 Message GateStage::admit(Message message) {
   struct Credit {
-    Credit(std::shared_ptr<Region> r, flow::receiver<int>& d) : region(std::move(r)), back(d) {}
+    Credit(NodeRuntime& n, std::shared_ptr<Region> r, flow::receiver<int>& d)
+        : runtime(n), region(std::move(r)), back(d) {}
     Credit(const Credit&) = delete;
     Credit& operator=(const Credit&) = delete;
     ~Credit() {
       --region->inside;
+      runtime.credits_changed(*region);
       back.try_put(1);
     }
+    NodeRuntime& runtime;
     std::shared_ptr<Region> region;
     flow::receiver<int>& back;
   };
   const auto start = runtime_.take_up(message);
   ++region_->inside;
   ++region_->admitted;
-  message.credit = std::make_shared<Credit>(region_, limiter_.decrementer());
-  runtime_.metrics().finished(Clock::now() - start, message.payload->states->size());
+  runtime_.credits_changed(*region_);
+  message.credit = std::make_shared<Credit>(runtime_, region_, limiter_.decrementer());
+  runtime_.finished(*message.head, start, message.payload->states->size());
   return runtime_.hand_on(std::move(message));
 }
 
@@ -203,7 +208,7 @@ flow::continue_msg SinkStage::run(const Message& in) {
       runtime_.failed(in, context);
     }
   }
-  runtime_.metrics().finished(Clock::now() - start, context.events());
+  runtime_.finished(*in.head, start, context.events());
   Delivery delivery = delivery_for(in, context);
   if (!to_write) {
     std::move(delivery).deliver();  // nothing lives: their fates are final
@@ -245,7 +250,7 @@ void SinkStage::write(Item item) {
     std::move(item.delivery).fail_all(fault.reason);
     runtime_.on_loss(*head, fault.text);
   }
-  runtime_.write_metrics().finished(Clock::now() - start, events);
+  runtime_.wrote(*head, start, events);
 }
 
 void SinkStage::finish() {

@@ -36,10 +36,16 @@ def test_a_report_without_a_directory_for_it_is_an_error_before_the_run(tmp_path
     assert "running" not in done.stderr and not report.parent.exists()
 
 
-def test_a_report_that_cannot_be_written_is_an_error_with_its_file(tmp_path):
+def test_a_report_that_would_be_a_directory_is_an_error_before_the_run(tmp_path):
     done = pnflow("run", write_graph(tmp_path, counted()), "--report", tmp_path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"pnflow: cannot write the report to '{tmp_path}': it is a directory\n"
+
+
+def test_a_report_that_finds_no_room_is_an_error_with_its_file(tmp_path):
+    done = pnflow("run", write_graph(tmp_path, counted()), "--report", "/dev/full", cwd=tmp_path)
     assert done.returncode == 1
-    assert f"cannot write the report to '{tmp_path}'" in done.stderr
+    assert "cannot write the report to '/dev/full'" in done.stderr
 
 
 def test_without_a_terminal_only_plain_log_lines_are_on_stderr(tmp_path):
