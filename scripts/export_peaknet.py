@@ -153,8 +153,9 @@ def check_backbone(network: PeakNet, config: PeakNetConfig) -> bool:
     """Whether it is transformers' within rounding; says by how much it differs."""
     try:
         from transformers import ConvNextV2Backbone, ConvNextV2Config
-    except ImportError:
-        raise Refused("--check-backbone needs transformers: pip install transformers") from None
+    except ImportError as error:
+        raise Refused("--check-backbone needs transformers (pip install transformers): "
+                      f"{error}") from None
     theirs = ConvNextV2Backbone(ConvNextV2Config(
         num_channels=1, patch_size=4, hidden_sizes=list(config.hidden_sizes),
         depths=list(config.depths), out_features=[f"stage{s}" for s in range(1, 5)])).eval()

@@ -16,7 +16,12 @@ slow = pytest.mark.skipif(os.environ.get("PNFLOW_SLOW_TESTS") != "1",
 
 @pytest.fixture(scope="module")
 def torch():
-    return pytest.importorskip("torch")
+    """With one thread: on images this small others only wait for each other."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +280,7 @@ def test_weights_that_do_not_fit_are_named(torch, scripts, network, tmp_path, ca
     assert "head_segmask.weight is (3, 64, 1, 1), not (2, 64, 1, 1)" in error
 
 
+@pytest.mark.filterwarnings("ignore:'torch.load' received a zip file that looks like a TorchScript")
 def test_files_that_hold_something_else_are_refused(torch, scripts, tiny, tmp_path, capsys):
     (tmp_path / "text.pt").write_text("no weights")
     torch.save([1, 2], tmp_path / "list.pt")
