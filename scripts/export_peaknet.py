@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 import peaknet_weights
-from peaknet import CLASSES, SIZES, STRIDE, PeakNet, PeakNetConfig
+from peaknet import CLASSES, SIZES, STRIDE, GlobalResponseNorm, PeakNet, PeakNetConfig
 from peaknet_images import ImagesError, normalised, read_images
 from peaknet_weights import WeightsError
 from simulated_image import simulated_image
@@ -95,14 +95,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 # ---------------------------------------------------------------- the network
 
 @contextlib.contextmanager
-def largest_outputs(network: PeakNet) -> Iterator[dict[str, float]]:
-    """By module, the largest magnitude that it gives while the context lasts."""
+def largest_values(network: PeakNet) -> Iterator[dict[str, float]]:
+    """By module, the largest magnitude that it computes while the context lasts."""
     largest: dict[str, float] = {}
 
     def watch(name: str) -> Callable[..., None]:
-        def hook(_module: torch.nn.Module, _inputs: tuple, output: Tensor | list) -> None:
-            if isinstance(output, Tensor):
-                largest[name] = max(largest.get(name, 0), output.abs().max().item())
+        def hook(module: torch.nn.Module, inputs: tuple, output: Tensor | list) -> None:
+            values = [output] if isinstance(output, Tensor) else output
+            if isinstance(module, GlobalResponseNorm):
+                values.append(module.response(*inputs))
+            largest[name] = max([largest.get(name, 0.0), *(x.abs().max().item() for x in values)])
         return hook
 
     hooks = [module.register_forward_hook(watch(name)) for name, module in network.named_modules()]
@@ -135,8 +137,8 @@ def make_network(options: argparse.Namespace) -> PeakNet:
         top, left = (max(0, (extent - CROP) // 2) for extent in image.shape)
         seen = seen[:, :, top:top + CROP, left:left + CROP].contiguous()
         share = seen.numel() / image.size
-        origin += f", the middle {seen.shape[2]}x{seen.shape[3]} pixels of it (whole: --device cuda)"
-    with largest_outputs(network) as largest, torch.no_grad():
+        origin += f", its middle {seen.shape[2]}x{seen.shape[3]} pixels (all: --device cuda)"
+    with largest_values(network) as largest, torch.no_grad():
         gathered = network.gather(seen)
         if not options.weights:
             peaknet_weights.finish(network, seen, gathered, round(WANTED_COMPONENTS * share))

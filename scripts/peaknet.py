@@ -75,8 +75,13 @@ class GlobalResponseNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1, 1, 1, channels))
         self.bias = nn.Parameter(torch.zeros(1, 1, 1, channels))
 
+    @staticmethod
+    def response(x: Tensor) -> Tensor:
+        """(N, 1, 1, C); grows with the image, and is a network's largest value."""
+        return torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True)
+
     def forward(self, x: Tensor) -> Tensor:
-        response = torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True)
+        response = self.response(x)
         share = response / (response.mean(dim=-1, keepdim=True) + 1e-6)
         return self.weight * (x * share) + self.bias + x
 
