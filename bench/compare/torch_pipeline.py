@@ -13,46 +13,29 @@ normalised there, and maps of where the peaks are come back.
   alone-eager    images that are on the device, batches enqueued back to back: no copies
   alone-compile  the same with torch.compile
 
-Compute idle is the share of time in which the device was in no batch's computation, by its own clock,
-from the first one's begin to the last one's end. --pnflow-json takes what `pnflow run --report` wrote.
+Compute idle is the share of time in which the device was in no batch's computation, by its own
+clock, from the first one's begin to the last one's end. --pnflow-json takes what `pnflow run
+--report` wrote. On a GPU torch.compile needs the package triton, of the version that torch names.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
-import gc
 import json
-import math
 import pathlib
 import platform
 import shlex
 import sys
-import time
-import traceback
-from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-from peaknet import SIZES, STRIDE, PeakNet  # noqa: E402
-import torch_variants as variants  # noqa: E402
-from torch_variants import Job, Span  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+from peaknet import SIZES, STRIDE  # noqa: E402
+from torch_bench import PRECISIONS, Bench, Row, run_or_tell  # noqa: E402
 
 NAMES = ("eager", "compile", "original", "alone-eager", "alone-compile")
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MODES = ("default", "max-autotune-no-cudagraphs")
-
-
-@dataclasses.dataclass
-class Row:
-    name: str
-    images_per_s: float | None = None
-    idle: float | None = None  # share of the time
-    details: dict = dataclasses.field(default_factory=dict)
 
 
 def parse() -> argparse.Namespace:
@@ -117,103 +100,6 @@ def figure(figures: dict, wanted: str) -> float | None:
     return found[0] if found else None
 
 
-# ---------------------------------------------------------------- measuring
-
-def measure(batches: Iterator[Span], options: argparse.Namespace) -> Row:
-    """Counts from one finished batch to a later one, all in the steady state."""
-    warm = time.perf_counter() + options.warm_up
-    for _ in range(options.buffers + 1):
-        next(batches)
-    while time.perf_counter() < warm:
-        next(batches)
-    spans: list[Span] = []
-    start = now = time.perf_counter()
-    while now < start + options.seconds or len(spans) < 2:
-        spans.append(next(batches))
-        now = time.perf_counter()
-    wall = spans[-1][1] - spans[0][0]
-    return Row("", len(spans) * options.batch / (now - start), 1 - covered(spans) / wall,
-               {"batches": len(spans), "seconds": now - start})
-
-
-def covered(spans: list[Span]) -> float:
-    """Seconds in at least one of the spans, which are in the order of their begins."""
-    total, until = 0.0, -math.inf
-    for begin, end in spans:
-        total += max(0.0, end - max(begin, until))
-        until = max(until, end)
-    return total
-
-
-class Bench:
-    """Has what several variants share; the network is compiled once."""
-
-    def __init__(self, options: argparse.Namespace):
-        self.options = options
-        self.job = Job(torch.device(options.device), PRECISIONS[options.precision], options.batch,
-                       options.height, options.width, options.images, options.buffers,
-                       options.preloaded_pinned)
-
-    @functools.cached_property
-    def ring(self) -> Tensor:
-        ring = torch.from_numpy(variants.image_ring(self.job))
-        pinned = self.job.preloaded_pinned and self.job.device.type == "cuda"
-        return ring.pin_memory() if pinned else ring
-
-    def network(self) -> PeakNet:
-        # Tensors made in inference mode are not what torch.compile expects of parameters.
-        with torch.inference_mode(False):
-            network = PeakNet(SIZES[self.options.size])
-            network.load_state_dict(torch.load(self.options.weights, map_location="cpu",
-                                               weights_only=True))
-            return network.eval().requires_grad_(False)
-
-    @functools.cached_property
-    def eager(self) -> nn.Module:
-        with torch.inference_mode(False):
-            return variants.Step(self.network(), self.job)
-
-    @functools.cached_property
-    def compiled(self) -> tuple[nn.Module, dict]:
-        """With the seconds of its first call, and the share of bytes in the maps of a batch that
-        are not those of the eager one."""
-        step = torch.compile(self.eager, mode=self.options.mode, dynamic=False)
-        raw = torch.empty(self.ring.shape[1:], device=self.job.device).copy_(self.ring[0])
-        expected = self.eager(raw).cpu()
-        start = time.perf_counter()
-        maps = step(raw).cpu()
-        facts = {"compile_s": time.perf_counter() - start, "mode": self.options.mode,
-                 "map_bytes_unlike_eager": (maps != expected).float().mean().item()}
-        return step, facts
-
-    def run(self, name: str) -> Row:
-        facts: dict = {}
-        if name == "original":
-            batches = variants.original(self.network(), self.job)
-        else:
-            step, facts = self.compiled if name.endswith("compile") else (self.eager, {})
-            way = variants.alone if name.startswith("alone") else variants.double_buffered
-            batches = way(step, self.ring, self.job)
-        try:
-            row = measure(batches, self.options)
-        finally:
-            batches.close()
-        return dataclasses.replace(row, name=name, details=row.details | facts)
-
-
-def run_or_tell(bench: Bench, name: str) -> Row:
-    """A variant that fails leaves the others alone."""
-    try:
-        return bench.run(name)
-    except Exception as error:
-        traceback.print_exc()
-        return Row(name, details={"error": f"{type(error).__name__}: {error}"})
-    finally:
-        gc.collect()
-        if bench.job.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
 # ---------------------------------------------------------------- telling
 
 def machine(device: str) -> dict:
@@ -224,17 +110,22 @@ def machine(device: str) -> dict:
             "python": platform.python_version(), "threads": torch.get_num_threads()}
 
 
-def table(rows: list[Row], what: str) -> str:
+def table(rows: list[Row], reports: int, what: str) -> str:
+    """The first `reports` rows are pnflow's."""
     def cell(value: float | None, form: str) -> str:
         return "-" if value is None else format(value, form)
 
     base = rows[0].images_per_s
-    lines = [what, "", f"| variant | images/s | of {rows[0].name} | compute idle | compiled in, s |",
+    lines = [what, "",
+             f"| variant | images/s | of {rows[0].name} | compute idle | compiled in, s |",
              "|---|---|---|---|---|"]
     for row in rows:
         ratio = row.images_per_s / base if base and row.images_per_s else None
         lines.append(f"| {row.name} | {cell(row.images_per_s, '.2f')} | {cell(ratio, '.3f')} "
                      f"| {cell(row.idle, '.1%')} | {cell(row.details.get('compile_s'), '.1f')} |")
+    lines += [f"\n{row.name} is " + ", ".join(
+        f"{row.images_per_s / other.images_per_s:.2f} x {other.name}" for other in rows[reports:]
+        if other.images_per_s) for row in rows[:reports]]
     return "\n".join(lines)
 
 
@@ -254,9 +145,9 @@ def main() -> int:
             options.json.write_text(json.dumps(
                 {**about, "command": shlex.join(sys.argv), "options": vars(options),
                  "rows": [dataclasses.asdict(row) for row in rows]}, indent=1, default=str) + "\n")
-    print(table(rows, f"PeakNet {options.size}, {options.precision}, batch {options.batch}, "
-                      f"{options.height}x{options.width}, {about['device']}, torch "
-                      f"{about['torch']}"))
+    print(table(rows, len(options.pnflow_json),
+                f"PeakNet {options.size}, {options.precision}, batch {options.batch}, "
+                f"{options.height}x{options.width}, {about['device']}, torch {about['torch']}"))
     return int(any("error" in row.details for row in rows))
 
 
