@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gpu/engine_settings.h"
+#include "gpu/threshold_rule.h"
 #include "graph/dtype.h"
 
 namespace pnflow {
@@ -32,7 +33,8 @@ namespace pnflow {
 class ThresholdFinder {
  public:
   // Ranges: radius 1 to 15; see ThresholdSettings for the units.
-  explicit ThresholdFinder(const ThresholdSettings& settings) : settings_(settings) {}
+  explicit ThresholdFinder(const ThresholdSettings& settings)
+      : rule_(settings), radius_(static_cast<std::size_t>(settings.radius)) {}
 
   // 1 where something was found, else 0; height x width, valid until the next call. `pixels` holds
   // height x width elements of `dtype`, `bad` as many bytes (not 0 = bad pixel) or is nullptr.
@@ -47,7 +49,8 @@ class ThresholdFinder {
   void mark_seeds();
   void grow_seeds();
 
-  ThresholdSettings settings_;
+  ThresholdRule rule_;
+  std::size_t radius_;
   std::size_t height_ = 0, width_ = 0;
   std::vector<std::int32_t> values_;  // in 1/128 ADU; 0 where not good
   std::vector<std::uint8_t> good_;
