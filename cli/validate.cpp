@@ -34,6 +34,9 @@ void print_summary(const std::string& file, const Plan& plan) {
         node.workers,
         node.type->kind == NodeKind::sink ? "-" : fmt::to_string(fmt::join(node.fields, " ")),
         node.ordered ? "  (ordered)" : "");
+    for (const std::string& need : needs_of(node.type->spec, node.params.get())) {
+      fmt::print("  {:{}}  needs {}\n", "", name_width, need);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-# LibTorch as scripts/setup.sh installed it, as the target LibTorch::LibTorch.
+# LibTorch as scripts/setup.sh installed it, as the target LibTorch::LibTorch; where it can use GPUs
+# also LibTorch::cuda, which needs a CUDA toolkit's headers.
 #
 # PyTorch's own package file is not used: it insists on a CUDA toolkit and sets CUDA architectures
 # for the whole project, while an engine module needs no more than headers and three libraries.
@@ -8,6 +9,9 @@ find_path(LibTorch_INCLUDE_DIR torch/script.h PATHS "${torch_package}/include" N
 foreach(name IN ITEMS torch torch_cpu c10)
   find_library(LibTorch_${name}_LIBRARY ${name} PATHS "${torch_package}/lib" NO_DEFAULT_PATH)
 endforeach()
+
+# Of a LibTorch that can use GPUs.
+find_library(LibTorch_c10_cuda_LIBRARY c10_cuda PATHS "${torch_package}/lib" NO_DEFAULT_PATH)
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_INCLUDE_DIR
@@ -23,4 +27,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   target_link_libraries(LibTorch::LibTorch INTERFACE
     -Wl,--push-state,--no-as-needed "${LibTorch_torch_LIBRARY}" -Wl,--pop-state
     "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}")
+endif()
+if(LibTorch_FOUND AND LibTorch_c10_cuda_LIBRARY AND NOT TARGET LibTorch::cuda)
+  add_library(LibTorch::cuda INTERFACE IMPORTED)
+  target_link_libraries(LibTorch::cuda INTERFACE LibTorch::LibTorch "${LibTorch_c10_cuda_LIBRARY}")
 endif()

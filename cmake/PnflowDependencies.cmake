@@ -51,3 +51,22 @@ target_link_libraries(bitshuffle PRIVATE PkgConfig::lz4 zstd::libzstd_shared)
 set_target_properties(bitshuffle PROPERTIES COMPILE_WARNING_AS_ERROR OFF)
 # Its transpositions store whole words wherever they fall, which x86 allows.
 target_compile_options(bitshuffle PRIVATE "$<$<BOOL:${PNFLOW_SANITIZE}>:-fno-sanitize=alignment>")
+
+# Without nvcc there is no libpnflow_cuda.so; nothing else needs it.
+if(PNFLOW_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 80 90)  # A100, H100 and H200; newer ones translate the latter
+    endif()
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+    add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;\
+--Werror=all-warnings;-Xcompiler=-Wall,-Wextra>")
+  else()
+    message(STATUS "No nvcc: libpnflow_cuda.so is not built")
+  endif()
+endif()

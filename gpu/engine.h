@@ -5,11 +5,13 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "gpu/engine_settings.h"
 #include "gpu/map_geometry.h"
+#include "gpu/pipeline_figures.h"
 #include "graph/dtype.h"
 #include "graph/memory.h"
 
@@ -22,6 +24,9 @@ struct EngineImage {
   const std::uint8_t* bad = nullptr;  // height x width, not 0 = bad; nullptr: none is
   std::byte* map = nullptr;           // MapGeometry::map_bytes() bytes, 8-byte aligned
   float* logits = nullptr;            // 2 x map_height x map_width, or nullptr: not wanted
+  // What `bad` points into. An engine that keeps a copy of the mask keeps this too, so that as long
+  // as it has the copy nothing else can be at that address.
+  std::shared_ptr<const std::byte> bad_storage = {};
 };
 
 // The images of one launch: one dtype, one shape, one way to normalise.
@@ -35,7 +40,7 @@ struct MicroBatch {
 // One instance of a model on one device, with the whole stage around it: raw pixels go in, in the
 // dtype in which they arrived; masking, padding, normalisation, the network, the decision between
 // its classes and the packing of the map are the engine's, so that an engine on a device does them
-// there. Made on the main thread; launch() is called by one thread at a time.
+// there. Made on the main thread; warm_up() and launch() are called by one other thread.
 class InferenceEngine {
  public:
   // Called exactly once for each micro-batch, from any thread: with nullptr, all results being in
@@ -52,8 +57,22 @@ class InferenceEngine {
   // engine with one of them may run the micro-batch inside launch().
   virtual int buffers() const { return 1; }
 
-  // Memory from which this engine takes pixels fastest; nullptr: any. Thread-safe.
-  virtual std::shared_ptr<MemoryPool> input_pool() { return nullptr; }
+  // Memory from which this engine takes pixels, and to which it brings results, fastest; nullptr:
+  // any. Thread-safe.
+  virtual std::shared_ptr<MemoryPool> pool() { return nullptr; }
+
+  // True once nothing can be launched any more, its device having failed: whatever is launched is
+  // done with the same error. Thread-safe.
+  virtual bool lost() const { return false; }
+
+  // What it has measured of itself; nothing: it does not. Thread-safe.
+  virtual std::optional<PipelineFigures> figures() const { return {}; }
+
+  // Does once what would make the first micro-batches slow, with images of the size that all will
+  // have, where that is known. Called before launch(), by the thread that will call it: libraries
+  // under a network keep what they have found out by thread. Throws RunError: the model does not
+  // fit such images, or the device has too little memory for them.
+  virtual void warm_up() {}
 
   // Takes the micro-batch; `batch` stays valid until `done` is called. Must not throw: what goes
   // wrong goes to `done`.

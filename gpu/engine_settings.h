@@ -5,10 +5,13 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gpu/map_geometry.h"
 
 namespace pnflow {
+
+class Trace;
 
 // What becomes of pixel values before a network sees them.
 //   none             they enter as they are
@@ -18,8 +21,14 @@ namespace pnflow {
 //                    PeakNet pipeline does and its published models were trained with
 enum class Normalize : std::uint8_t { none, instance, instance_padded };
 
-// The arithmetic in which a network runs.
-enum class Precision : std::uint8_t { float32 };
+// The arithmetic in which a network runs: the type of its input, weights and activations. float32
+// is the real one, without TF32.
+enum class Precision : std::uint8_t { float32, bfloat16, float16 };
+
+// Bytes of a value.
+constexpr std::size_t size_of(Precision precision) {
+  return precision == Precision::float32 ? 4 : 2;
+}
 
 // The peak finder without a network; gpu/threshold.h says what each of these means. The defaults
 // suit images with some 10 ADU to the photon.
@@ -40,14 +49,19 @@ struct EngineSettings {
   std::string name;     // of the engine, for messages
   std::string weights;  // the model's file; empty: none
   Precision precision = Precision::float32;
-  int instances = 1;           // engines to make
-  int threads = 1;             // that one instance may compute with
+  // GPUs, by index, one pipeline on each; an index may be there more than once. Empty: the CPU.
+  std::vector<int> devices;
+  int buffers = 2;             // sets of buffers of a pipeline: its micro-batches in flight
+  int instances = 1;           // engines to make on the CPU
+  int threads = 1;             // that one of these may compute with
   std::size_t batch_size = 1;  // images in a micro-batch, at most
   std::optional<MapPadding> pad;
   double normalize_eps = 1e-5;
   MapFormat output = MapFormat::bits;
   bool logits = false;
   ThresholdSettings threshold;
+  std::string node;        // whose tracks a trace shows
+  Trace* trace = nullptr;  // of the run, stays until the engines have gone; nullptr: none is wanted
   // One line for the log, thread-safe; never empty.
   std::function<void(const std::string& line)> log = [](const std::string&) {};
 };

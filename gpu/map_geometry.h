@@ -29,15 +29,15 @@ struct MapGeometry {
   std::size_t map_height = 0, map_width = 0;
   std::size_t top = 0, left = 0;  // of the image's first pixel in the map
 
-  std::size_t pixels() const { return height * width; }
-  std::size_t map_pixels() const { return map_height * map_width; }
+  constexpr std::size_t pixels() const { return height * width; }
+  constexpr std::size_t map_pixels() const { return map_height * map_width; }
   // 64-bit words in a row of a map in bits.
-  std::size_t words() const { return (map_width + 63) / 64; }
+  constexpr std::size_t words() const { return (map_width + 63) / 64; }
   // Elements in a row of the map: words or bytes.
-  std::size_t row_elements(MapFormat format) const {
+  constexpr std::size_t row_elements(MapFormat format) const {
     return format == MapFormat::bits ? words() : map_width;
   }
-  std::size_t map_bytes(MapFormat format) const {
+  constexpr std::size_t map_bytes(MapFormat format) const {
     return map_height * row_elements(format) * (format == MapFormat::bits ? 8 : 1);
   }
   friend bool operator==(const MapGeometry&, const MapGeometry&) = default;

@@ -2,6 +2,14 @@
 
 namespace pnflow {
 
+std::vector<std::string> needs_of(const NodeSpec& spec, const void* params) {
+  std::vector<std::string> needs;
+  for (const auto& need : spec.needs) {
+    if (auto what = need(params)) needs.push_back(std::move(*what));
+  }
+  return needs;
+}
+
 void set_checked(const NodeSpec& spec, void* params, const Value& map, Mark at,
                  const std::string& owner, const std::vector<std::string>& reserved,
                  ParamFaults& faults) {

@@ -40,11 +40,15 @@ struct NodeSpec {
   ParamSpecs params;
   std::vector<std::pair<std::string, std::function<std::optional<std::string>(const void*)>>>
       checks;
+  std::vector<std::function<std::optional<std::string>(const void*)>> needs;
   bool opens_events = false;  // gives events to a message that had none: a decoder
   int default_workers = 1;
   OnError default_on_error = OnError::skip;
   bool default_observer = false;  // a sink that leaves the fate of events to others
 };
+
+// What a node with these parameters needs of the machine, in the words of its description.
+PNFLOW_API std::vector<std::string> needs_of(const NodeSpec& spec, const void* params);
 
 // Sets the parameter struct at `params` from a map, checks between parameters included. `owner` is
 // how messages call the map, `at` where they stand that are about the whole of it.
@@ -160,6 +164,14 @@ class Spec {
     node_.checks.emplace_back(std::move(at), [f = std::move(test)](const void* p) {
       return f(*static_cast<const P*>(p));
     });
+    return *this;
+  }
+
+  // Something of the machine without which the node cannot run, or nothing: `what` says "a GPU
+  // (devices: [0])". `pnflow validate` tells it; whether it is there shows in the node's open().
+  Spec& needs(std::function<std::optional<std::string>(const P&)> what) {
+    node_.needs.emplace_back(
+        [f = std::move(what)](const void* p) { return f(*static_cast<const P*>(p)); });
     return *this;
   }
 

@@ -57,15 +57,22 @@ void InferMessage::allocate(const Context& context, const Options& options) {
   if (image_.rank() == 4) leading.push_back(panels_);
   Shape map = leading;
   map.insert(map.end(), {geometry_.map_height, geometry_.row_elements(options.output)});
-  segmap_.emplace(context.pool(), options.output == MapFormat::bits ? DType::u64 : DType::u8, map);
+  MemoryPool& pool = options.results ? *options.results : context.pool();
+  segmap_.emplace(pool, options.output == MapFormat::bits ? DType::u64 : DType::u8, map);
   if (options.logits) {
     Shape both = leading;
     both.insert(both.end(), {2, geometry_.map_height, geometry_.map_width});
-    logits_.emplace(context.pool(), DType::f32, both);
+    logits_.emplace(pool, DType::f32, both);
   }
   for (std::size_t event = 0; event < batch_.events(); ++event) {
     if (!context.alive(event)) clear_results(event);
   }
+}
+
+std::vector<std::size_t> InferMessage::result_bytes() {
+  std::vector<std::size_t> bytes{segmap_->raw().size()};
+  if (logits_) bytes.push_back(logits_->raw().size());
+  return bytes;
 }
 
 void InferMessage::clear_results(std::size_t event) {
@@ -82,7 +89,10 @@ EngineImage InferMessage::image(std::size_t index) {
   };
   EngineImage image;
   image.pixels = image_.raw().data() + at * geometry_.pixels() * size_of(key_.dtype);
-  if (mask_) image.bad = mask_->as<std::uint8_t>().data() + panel * geometry_.pixels();
+  if (mask_) {
+    image.bad = mask_->as<std::uint8_t>().data() + panel * geometry_.pixels();
+    image.bad_storage = mask_->storage();
+  }
   image.map = part(segmap_->raw());
   if (logits_) image.logits = reinterpret_cast<float*>(part(logits_->raw()));
   return image;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <compare>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "gpu/engine.h"
 #include "graph/batch.h"
 #include "graph/context.h"
+#include "graph/memory.h"
 #include "graph/node.h"
 
 namespace pnflow {
@@ -35,6 +37,7 @@ class InferMessage {
     MapFormat output = MapFormat::bits;
     bool logits = false;
     std::optional<Array> mask;  // as load_mask() gives it; empty: the message's own, if it has one
+    std::shared_ptr<MemoryPool> results;  // where results go; nullptr: the node's usual memory
   };
   // Why an image has no result: a reason for the ledger and a detail for the log.
   struct Failure {
@@ -51,6 +54,8 @@ class InferMessage {
   // Images to run: none of events that are not alive.
   std::size_t images() const { return living_.size() * panels_; }
   std::size_t images_per_event() const { return panels_; }
+  // Bytes of each array that it has allocated for its results.
+  std::vector<std::size_t> result_bytes();
   EngineImage image(std::size_t index);
 
   void owe(Completion completion) { completion_.emplace(std::move(completion)); }

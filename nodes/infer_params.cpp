@@ -95,6 +95,12 @@ void add_checks(Spec<Infer::Params>& s) {
       return "engine '" + p.engine + "' takes no 'weights'";
     return {};
   });
+  s.check("instances", [](const P& p) -> std::optional<std::string> {
+    if (p.devices.gpu() && p.instances > 1) {
+      return "'instances' is for the CPU; name a GPU twice in 'devices' for two pipelines on it";
+    }
+    return {};
+  });
   s.check("logits", [=](const P& p) -> std::optional<std::string> {
     if (!has_network(p) && p.logits) return "engine '" + p.engine + "' has no 'logits'";
     return {};
@@ -114,12 +120,29 @@ void Infer::describe(Spec<Params>& s) {
       .required()
       .choice("threshold", "threshold")
       .choice("torchscript", "torchscript")
+      .choice("aoti", "aoti")
       .choice("none", "none")
-      .help("a peak finder without a network, a TorchScript model, or nothing but its preparation");
+      .help(
+          "a peak finder without a network, a TorchScript model (.pt), an AOTInductor package "
+          "(.pt2), or nothing but the preparation of a network's input");
   s.param("weights", &Params::weights).help("the model's file");
   s.param("precision", &Params::precision)
       .choice("float32", Precision::float32)
-      .help("in which the model computes");
+      .choice("bfloat16", Precision::bfloat16)
+      .choice("float16", Precision::float16)
+      .help("in which the model computes; float32 is without TF32");
+  s.param("devices", &Params::devices)
+      .help(
+          "GPUs to run on, by number, each with a pipeline of its own; one that is named twice has "
+          "two; 'auto': all that there are; 'cpu': none");
+  s.needs([](const Params& p) { return p.devices.needs(); });
+  s.param("buffers", &Params::buffers)
+      .range(1, 8)
+      .help("micro-batches that a GPU's pipeline has in flight: 2 is double buffering");
+  s.param("on_device_error", &Params::on_device_error)
+      .choice("stop", OnDeviceError::stop)
+      .choice("continue", OnDeviceError::go_on)
+      .help("when a GPU fails: end the run, or go on with the others as long as there are any");
   s.param("batch_size", &Params::batch_size)
       .range(1, 4096)
       .unit("images")
@@ -129,8 +152,10 @@ void Infer::describe(Spec<Params>& s) {
       .help("longest time that an image waits for its micro-batch to fill");
   s.param("instances", &Params::instances)
       .range(1, 256)
-      .help("of the engine, each with a thread of its own");
-  s.param("threads", &Params::threads).range(1, 1024).help("that one instance computes with");
+      .help("of the engine on the CPU, each with a thread of its own");
+  s.param("threads", &Params::threads)
+      .range(1, 1024)
+      .help("that one instance on the CPU computes with");
   s.group<MapPadding>("pad", &Params::pad, "size to which images are padded; absent: none",
                       describe_padding);
   s.param("normalize", &Params::normalize)

@@ -24,6 +24,7 @@ DATA = ROOT / "test" / "data"
 TIMEOUT = float(os.environ.get("PNFLOW_TEST_TIMEOUT", "60"))  # seconds; sanitizer builds need more
 BINARY = pathlib.Path(os.environ.get("PNFLOW_BINARY", ROOT / "build" / "pnflow"))
 LIBTORCH = (BINARY.resolve().parent / "libpnflow_torch.so").exists()
+CUDA = (BINARY.resolve().parent / "libpnflow_cuda.so").exists()
 needs_libtorch = pytest.mark.skipif(not LIBTORCH, reason="this build has no LibTorch")
 
 

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from cxi import cxi_files, events_in_files, events_of
+from gpus import gpus
 from support import DATA, ROOT, Run, expected, messages, needs_libtorch, pnflow
 from tar_records import read_record, records
 
@@ -122,9 +123,19 @@ def test_simplon_ends_after_the_stop_of_its_series(tmp_path):
     assert report["events"]["delivered"] == report["events"]["decoded"] == 10
 
 
+@pytest.mark.skipif(not gpus(), reason="there is no GPU")
+@needs_libtorch
+@pytest.mark.parametrize("name", ["gpu", "gpu-transfer"])
+def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
+    report = run(tmp_path, ROOT / f"configs/{name}.yaml", "source.count=22", "source.preload=4",
+                 env={"MODEL": str(model)})
+    assert report["events"]["decoded"] == report["events"]["delivered"] == 22
+    assert events_in_files(tmp_path) == (22 if name == "gpu" else 0)
+
+
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
-        "demo", "files", "hits-only", "measure", "padded", "record", "simplon", "simulated",
+        "demo", "files", "gpu", "gpu-transfer", "hits-only", "measure", "padded", "record", "simplon", "simulated",
         "slow-writer", "torchscript", "zmq_null"}
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from chains import chain, counted
-from support import LIBTORCH, ROOT, binary, needs_libtorch, pnflow, write_graph
+from support import CUDA, LIBTORCH, ROOT, Process, binary, needs_libtorch, pnflow, write_graph
 
 DEMO = ROOT / "configs" / "demo.yaml"
 
@@ -23,6 +23,20 @@ def test_validate_shows_the_plan():
         "q2": "limiter", "peaks": "find_peaks", "cxi": "cxi_writer"}
     assert rows["socket"][1:] == ["1", "series_start?", "wire"]
     assert {"image", "segmap", "peaks"} <= set(rows["peaks"])
+
+
+@pytest.mark.parametrize("devices, needs", [
+    ("cpu", None), ([1], "a GPU (devices: [1])"), ([0, 0], "a GPU (devices: [0, 0])"),
+    ([0, 1], "GPUs (devices: [0, 1])"), ("auto", "a GPU (devices: auto)"),
+])
+def test_validate_says_which_node_needs_a_gpu_and_asks_for_none(tmp_path, devices, needs):
+    done = pnflow("validate", write_graph(tmp_path, chain(infer={"devices": devices})))
+    assert done.returncode == 0 and not done.stderr
+    lines = done.stdout.splitlines()
+    [infer] = [number for number, line in enumerate(lines) if line.split()[:1] == ["infer"]]
+    said = [line.strip() for line in lines if "needs " in line]
+    assert said == ([f"needs {needs}"] if needs else [])
+    assert not needs or lines[infer + 1].strip() == said[0]
 
 
 FAULTY = """\
@@ -155,6 +169,29 @@ def test_weights_that_are_not_there_end_the_run_before_a_socket_is_bound(tmp_pat
     assert done.returncode == 1
     assert "infer: there is no model file 'nowhere.pt'" in done.stderr
     assert "bound" not in done.stderr
+
+
+@pytest.mark.skipif(not CUDA, reason="this build has no CUDA")
+@pytest.mark.parametrize("devices, said", [([1], "infer: there is no GPU 1: "),
+                                           ("auto", "infer: ")])
+def test_without_a_gpu_a_run_ends_before_a_socket_is_bound(tmp_path, devices, said):
+    path = write_graph(tmp_path, chain(infer={"devices": devices}))
+    with Process("run", path, cwd=tmp_path, env={"CUDA_VISIBLE_DEVICES": ""}) as run:
+        assert run.wait() == 1
+    [line] = [line for line in run.lines if said in line]
+    # With a driver, that variable hides what GPUs there are.
+    assert "there is no NVIDIA driver" in line or "sees none" in line or "finds no GPU" in line
+    assert "bound" not in run.output and not run.stdout
+
+
+@pytest.mark.sanitizer
+@pytest.mark.skipif(CUDA, reason="this build has CUDA")
+def test_a_build_without_cuda_says_how_to_get_it(tmp_path):
+    path = write_graph(tmp_path, chain(infer={"devices": [0]}))
+    assert pnflow("validate", path).returncode == 0
+    done = pnflow("run", path, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "infer: module 'cuda' is not there" in done.stderr
 
 
 @pytest.mark.sanitizer

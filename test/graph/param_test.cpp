@@ -181,6 +181,20 @@ TEST_CASE("unknown and repeated keys, missing parameters and failed checks are f
   CHECK(fault_of("inner: { scale: -1 }") == "'inner': a scale is positive");
 }
 
+TEST_CASE("what a node needs of the machine depends on its parameters") {
+  Spec<All> spec;
+  spec.needs([](const All& all) -> std::optional<std::string> {
+    if (!all.flag) return {};
+    return "a flag pole";
+  });
+  spec.needs([](const All& all) { return std::optional("room for " + std::to_string(all.small)); });
+  const NodeSpec node = std::move(spec).take();
+  All all;
+  CHECK(needs_of(node, &all) == std::vector<std::string>{"room for 2"});
+  all.flag = true;
+  CHECK(needs_of(node, &all) == std::vector<std::string>{"a flag pole", "room for 2"});
+}
+
 TEST_CASE("a description has types, units, ranges and defaults as text") {
   const NodeSpec node = all_of_them();
   CHECK(spec_of(node, "small").type == "integer");

@@ -1,0 +1,275 @@
+#include "gpu/cuda/pipeline.h"
+
+#include <fmt/format.h>
+#include <nvtx3/nvtx3.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "graph/array.h"
+#include "graph/error.h"
+#include "graph/trace.h"
+
+namespace pnflow {
+
+namespace {
+
+std::string name_of_device(int device) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  return fmt::format("{} ({})", device, properties.name);
+}
+
+// So that all members are made with the device current.
+int made_current(int device) {
+  check(cudaSetDevice(device), "cudaSetDevice");
+  return device;
+}
+
+}  // namespace
+
+Pipeline::Pipeline(int device, const EngineSettings& settings, std::unique_ptr<Stage> stage)
+    : device_(made_current(device)),
+      name_(name_of_device(device)),
+      tracks_(fmt::format("{} device {} / ", settings.node, device)),
+      trace_(settings.trace),
+      settings_(settings),
+      clock_(up_),
+      masks_(settings.batch_size, static_cast<std::size_t>(settings.buffers)),
+      stage_(std::move(stage)) {
+  for (int i = 0; i < settings.buffers; ++i) {
+    sets_.push_back(std::make_unique<BufferSet>(settings.output, settings.logits));
+    free_.push_back(sets_.back().get());
+  }
+  completion_ = std::thread([this] { complete(); });
+}
+
+Pipeline::~Pipeline() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  changed_.notify_all();
+  completion_.join();
+  cudaSetDevice(device_);  // whose memory, streams and events go now
+}
+
+void Pipeline::launch(const MicroBatch& batch, Done done) {
+  BufferSet* set = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    set = free_.front();  // whoever launches keeps to buffers()
+    free_.pop_front();
+  }
+  set->begin(batch, std::move(done));
+  std::exception_ptr error;
+  try {
+    start(*set, batch);
+  } catch (...) {
+    error = error_of_device();
+    // What has been enqueued may still read the images.
+    for (const Stream* stream : {&up_, &compute_, &down_}) cudaStreamSynchronize(*stream);
+  }
+  if (error) return answer(*set, error);
+  {
+    const std::lock_guard lock(mutex_);
+    launched_.push_back(set);
+  }
+  changed_.notify_all();
+}
+
+void Pipeline::start(BufferSet& set, const MicroBatch& batch) {
+  const DeviceScope current(device_);
+  const std::uint64_t number = launched_so_far_++;
+  {
+    const nvtx3::scoped_range range{"up", nvtx3::payload{number}};
+    check(cudaEventRecord(set.up.begin, up_), "cudaEventRecord");
+    set.upload(masks_, up_);
+    check(cudaEventRecord(set.up.end, up_), "cudaEventRecord");
+  }
+  {
+    const nvtx3::scoped_range range{"compute", nvtx3::payload{number}};
+    check(cudaStreamWaitEvent(compute_, set.up.end), "cudaStreamWaitEvent");
+    check(cudaEventRecord(set.compute.begin, compute_), "cudaEventRecord");
+    stage_->enqueue(set.raw(), batch.normalize, set.results(), compute_);
+    check(cudaEventRecord(set.compute.end, compute_), "cudaEventRecord");
+  }
+  const nvtx3::scoped_range range{"down", nvtx3::payload{number}};
+  check(cudaStreamWaitEvent(down_, set.compute.end), "cudaStreamWaitEvent");
+  check(cudaEventRecord(set.down.begin, down_), "cudaEventRecord");
+  set.download(down_);
+  check(cudaEventRecord(set.down.end, down_), "cudaEventRecord");
+}
+
+void Pipeline::complete() {
+  cudaSetDevice(device_);
+  for (;;) {
+    BufferSet* set = nullptr;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return closing_ || !launched_.empty(); });
+      if (launched_.empty()) return;
+      set = launched_.front();
+      launched_.pop_front();
+    }
+    std::exception_ptr error;
+    try {
+      wait_for(*set);
+    } catch (...) {
+      error = error_of_device();
+    }
+    answer(*set, error);
+  }
+}
+
+void Pipeline::wait_for(BufferSet& set) {
+  check(cudaEventSynchronize(set.down.end), "cudaEventSynchronize");
+  set.store_results();
+  const auto span = [this](const SpanEvents& events) {
+    return FiguresKeeper::Span{clock_.time_of(events.begin), clock_.time_of(events.end)};
+  };
+  const std::size_t images = set.batch().images.size();
+  const FiguresKeeper::Done done{
+      .up = span(set.up),
+      .compute = span(set.compute),
+      .down = span(set.down),
+      .images = images,
+      .full = images == settings_.batch_size,
+      .staged_images = set.staged_images(),
+      .bytes_up = set.bytes_up(),
+      .bytes_down = set.bytes_down(),
+      .allocations = memory_counts().allocations + stage_->allocations()};
+  figures_.add(done);
+  trace(done);
+  ++completed_so_far_;
+  clock_.renew_base(set.up.begin);
+}
+
+void Pipeline::trace(const FiguresKeeper::Done& done) const {
+  if (!trace_) return;
+  const auto span = [&](const char* stage, const FiguresKeeper::Span& of) {
+    trace_->span(tracks_ + stage, stage, of.begin, of.end, completed_so_far_);
+  };
+  span("up", done.up);
+  span("compute", done.compute);
+  span("down", done.down);
+}
+
+void Pipeline::answer(BufferSet& set, const std::exception_ptr& error) {
+  const Done done = set.finish();
+  {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(&set);
+  }
+  done(error);
+}
+
+std::exception_ptr Pipeline::error_of_device() {
+  std::string reason = "inference";
+  std::string text;
+  try {
+    throw;
+  } catch (const CudaError& error) {
+    reason = error.code() == cudaErrorMemoryAllocation ? "out of device memory" : "device error";
+    text = error.what();
+  } catch (const DataError& error) {
+    reason = error.reason();
+    text = error.detail();
+  } catch (const std::exception& error) {
+    text = error.what();
+  }
+  // An error of a kernel stays with the device: every later call fails with it.
+  const cudaError_t state = cudaStreamQuery(compute_);
+  if (state != cudaSuccess && state != cudaErrorNotReady) {
+    lost_ = true;
+    reason = "device error";
+  }
+  return std::make_exception_ptr(DataError(reason, fmt::format("device {}: {}", name_, text)));
+}
+
+std::optional<PipelineFigures> Pipeline::figures() const {
+  PipelineFigures figures = figures_.figures();
+  const MemoryCounts& counts = memory_counts();
+  figures.device = name_;
+  figures.device_bytes = counts.device_bytes;
+  figures.pinned_bytes = counts.pinned_bytes;
+  return figures;
+}
+
+void Pipeline::warm_up() {
+  const auto log = [this](const std::string& what) {
+    settings_.log(fmt::format("device {}: {}", device_, what));
+  };
+  if (!settings_.pad) {
+    return log(
+        "no warm-up, as the images' size is not known without 'pad': the first micro-batches will "
+        "be slow");
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  // The largest first: what a library finds out first is what it makes fastest (TorchScript
+  // compiles kernels for the first few sizes that it meets, and general ones for those that come
+  // later).
+  std::vector<std::size_t> sizes = network_batches(settings_.batch_size);
+  std::ranges::reverse(sizes);
+  for (const std::size_t images : sizes) {
+    try {
+      run_empty(images);
+    } catch (const DataError& error) {
+      if (error.reason() != "out of device memory") throw RunError(std::string(error.detail()));
+      throw RunError(fmt::format("{}: 'batch_size' of {} images of {}x{} is too large; {} fit",
+                                 error.detail(), settings_.batch_size, settings_.pad->height,
+                                 settings_.pad->width, largest_that_fits()));
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    log(fmt::format("warm-up with micro-batches of {} done, {:.1f} s", images, took.count()));
+  }
+  figures_.restart();
+}
+
+std::size_t Pipeline::largest_that_fits() {
+  std::size_t fits = 0;
+  for (const std::size_t images : network_batches(settings_.batch_size)) {
+    try {
+      run_empty(images);
+    } catch (const DataError&) {
+      break;
+    }
+    fits = images;
+  }
+  return fits;
+}
+
+void Pipeline::run_empty(std::size_t images) {
+  const MapGeometry geometry{settings_.pad->height,
+                             settings_.pad->width,
+                             settings_.pad->height,
+                             settings_.pad->width,
+                             0,
+                             0};
+  constexpr DType widest = DType::f32;  // of those that detectors usually have
+  // All images are the same one: only the device needs room for all of them.
+  MutableArray pixels(*pinned_pool(), widest, {geometry.pixels()});
+  std::ranges::fill(pixels.raw(), std::byte{0});
+  const auto map = pinned_pool()->allocate(geometry.map_pixels());
+  const auto logits = settings_.logits
+                          ? pinned_pool()->allocate(geometry.map_pixels() * 2 * sizeof(float))
+                          : nullptr;
+  EngineImage image;
+  image.pixels = pixels.raw().data();
+  image.map = map.get();
+  image.logits = reinterpret_cast<float*>(logits.get());
+  const MicroBatch batch{widest, geometry, Normalize::instance,
+                         std::vector<EngineImage>(images, image)};
+  // As many as there are sets, so that each of them grows to the size.
+  for (int i = 0; i < buffers(); ++i) {
+    std::promise<void> finished;
+    launch(batch, [&](const std::exception_ptr& error) {
+      error ? finished.set_exception(error) : finished.set_value();
+    });
+    finished.get_future().get();
+  }
+}
+
+}  // namespace pnflow

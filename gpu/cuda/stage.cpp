@@ -1,0 +1,126 @@
+#include "gpu/cuda/stage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gpu/cuda/cuda_check.h"
+#include "gpu/cuda/cuda_memory.h"
+#include "gpu/cuda/decide.h"
+#include "gpu/cuda/prepare.h"
+#include "gpu/cuda/threshold_kernels.h"
+
+namespace pnflow {
+
+namespace {
+
+// The input of a network. One for all micro-batches: they are computed one after the other.
+class NetworkInput {
+ public:
+  explicit NetworkInput(const EngineSettings& settings)
+      : precision_(settings.precision), eps_(settings.normalize_eps) {}
+
+  // `images` at least, of which those beyond raw.images are 0.
+  DeviceImages prepare(const RawImages& raw, Normalize normalize, std::size_t images,
+                       cudaStream_t stream) {
+    const std::size_t image_bytes = raw.geometry.map_pixels() * size_of(precision_);
+    values_.reserve(images * image_bytes);
+    statistics_.reserve(statistics_bytes(raw.images));
+    prepare_images(raw, normalize, eps_, precision_, statistics_.data(), values_.data(), stream);
+    if (images > raw.images) {
+      check(cudaMemsetAsync(values_.data() + raw.images * image_bytes, 0,
+                            (images - raw.images) * image_bytes, stream),
+            "cudaMemsetAsync");
+    }
+    return {values_.data(), precision_, images, raw.geometry.map_height, raw.geometry.map_width};
+  }
+
+ private:
+  Precision precision_;
+  double eps_;
+  CudaBuffer values_{MemoryKind::device};
+  CudaBuffer statistics_{MemoryKind::device};
+};
+
+class NetworkStage : public Stage {
+ public:
+  NetworkStage(const EngineSettings& settings, std::unique_ptr<DeviceModel> model)
+      : input_(settings),
+        output_(settings.output),
+        batches_(network_batches(settings.batch_size)),
+        model_(std::move(model)) {
+    if (const std::size_t fixed = model_->fixed_batch(); fixed > 0) batches_ = {fixed};
+  }
+
+  void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
+               cudaStream_t stream) override {
+    const std::size_t count = *std::ranges::lower_bound(batches_, raw.images);
+    const DeviceImages images = input_.prepare(raw, normalize, count, stream);
+    const DeviceLogits logits = model_->run(images, stream);
+    decide_classes(logits, raw.images, raw.geometry, output_, results.maps, results.logits, stream);
+  }
+  std::uint64_t allocations() const override { return model_->allocations(); }
+
+ private:
+  NetworkInput input_;
+  MapFormat output_;
+  std::vector<std::size_t> batches_;
+  std::unique_ptr<DeviceModel> model_;
+};
+
+class NoneStage : public Stage {
+ public:
+  explicit NoneStage(const EngineSettings& settings) : input_(settings), output_(settings.output) {}
+
+  void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
+               cudaStream_t stream) override {
+    input_.prepare(raw, normalize, raw.images, stream);
+    check(cudaMemsetAsync(results.maps, 0, raw.images * raw.geometry.map_bytes(output_), stream),
+          "cudaMemsetAsync");
+  }
+
+ private:
+  NetworkInput input_;
+  MapFormat output_;
+};
+
+class ThresholdStage : public Stage {
+ public:
+  explicit ThresholdStage(const EngineSettings& settings)
+      : rule_(settings.threshold), radius_(settings.threshold.radius), output_(settings.output) {}
+
+  void enqueue(const RawImages& raw, Normalize, const DeviceResults& results,
+               cudaStream_t stream) override {
+    scratch_.reserve(threshold_bytes(raw.images, raw.geometry.pixels()));
+    find_by_threshold(raw, rule_, radius_, output_, scratch_.data(), results.maps, stream);
+  }
+
+ private:
+  ThresholdRule rule_;
+  int radius_;
+  MapFormat output_;
+  CudaBuffer scratch_{MemoryKind::device};
+};
+
+}  // namespace
+
+std::vector<std::size_t> network_batches(std::size_t largest) {
+  std::vector<std::size_t> sizes;
+  for (std::size_t size = 1; size < largest; size *= 2) sizes.push_back(size);
+  sizes.push_back(largest);
+  return sizes;
+}
+
+std::unique_ptr<Stage> make_network_stage(const EngineSettings& settings,
+                                          std::unique_ptr<DeviceModel> model) {
+  return std::make_unique<NetworkStage>(settings, std::move(model));
+}
+
+std::unique_ptr<Stage> make_none_stage(const EngineSettings& settings) {
+  return std::make_unique<NoneStage>(settings);
+}
+
+std::unique_ptr<Stage> make_threshold_stage(const EngineSettings& settings) {
+  return std::make_unique<ThresholdStage>(settings);
+}
+
+}  // namespace pnflow

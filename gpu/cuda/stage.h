@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "gpu/cuda/raw_images.h"
+#include "gpu/device_model.h"
+#include "gpu/engine_settings.h"
+
+namespace pnflow {
+
+// Where a stage puts the results of a micro-batch, in the device's memory.
+struct DeviceResults {
+  std::byte* maps = nullptr;  // images x map_bytes()
+  float* logits = nullptr;    // images x 2 x map_pixels(), or nullptr: not wanted
+};
+
+// What a pipeline computes between the raw pixels and the maps, both in the device's memory. Used
+// by one thread at a time, whose current device is the stage's, on one stream.
+class Stage {
+ public:
+  Stage() = default;
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+  virtual ~Stage() = default;
+  // Enqueues the work on `stream` and does not wait for it. Working memory grows to the largest
+  // micro-batch. Throws CudaError, and what DeviceModel::run() throws.
+  virtual void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
+                       cudaStream_t stream) = 0;
+  // As DeviceModel::allocations().
+  virtual std::uint64_t allocations() const { return 0; }
+};
+
+// The sizes of micro-batch that a network is given: powers of two and the largest. A smaller one is
+// filled up with empty images, so that the libraries under a network, which choose their algorithms
+// and working memory by size, meet only few.
+std::vector<std::size_t> network_batches(std::size_t largest);
+
+// Masks, normalises, pads and converts, runs the model and decides between its classes.
+std::unique_ptr<Stage> make_network_stage(const EngineSettings& settings,
+                                          std::unique_ptr<DeviceModel> model);
+// The same without a model: nothing is found.
+std::unique_ptr<Stage> make_none_stage(const EngineSettings& settings);
+std::unique_ptr<Stage> make_threshold_stage(const EngineSettings& settings);
+
+}  // namespace pnflow

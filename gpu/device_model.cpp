@@ -1,0 +1,8 @@
+#include "gpu/device_model.h"
+
+namespace pnflow {
+
+DeviceModel::~DeviceModel() = default;
+DeviceModelFactory::~DeviceModelFactory() = default;
+
+}  // namespace pnflow

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "gpu/engine_settings.h"
+
+namespace pnflow {
+
+// What a network on a GPU takes: images of one channel, (images, 1, height, width) in C order.
+struct DeviceImages {
+  void* values = nullptr;  // in the device's memory
+  Precision precision = Precision::float32;
+  std::size_t images = 0;
+  std::size_t height = 0;
+  std::size_t width = 0;
+};
+
+// What it answers: the logits of both classes for each image and pixel, class 0 being background.
+struct DeviceLogits {
+  const void* values = nullptr;  // in the device's memory
+  Precision precision = Precision::float32;
+  // From one to the next, in values: NCHW and channels-last alike.
+  std::int64_t image_stride = 0, class_stride = 0, row_stride = 0, column_stride = 0;
+  // Keeps the memory. Let go of when all that reads it has been enqueued on the same stream.
+  std::shared_ptr<void> storage;
+};
+
+// A network on one GPU, between the preparation of its input and the decision between its classes,
+// which are the pipeline's. Used by one thread at a time; its device is current in that thread.
+class DeviceModel {
+ public:
+  DeviceModel() = default;
+  DeviceModel(const DeviceModel&) = delete;
+  DeviceModel& operator=(const DeviceModel&) = delete;
+  virtual ~DeviceModel();
+
+  // Enqueues the network's work on `stream`, a cudaStream_t, and returns without waiting for it.
+  // The logits have the size of the images. Throws DataError: "inference" when the model cannot
+  // take such images, "wrong logits" when it answers something else, "out of device memory".
+  virtual DeviceLogits run(const DeviceImages& images, void* stream) = 0;
+
+  // Calls of cudaMalloc that the model has made so far on its device. Thread-safe.
+  virtual std::uint64_t allocations() const { return 0; }
+
+  // The only number of images that the model takes; 0: any up to EngineSettings::batch_size.
+  virtual std::size_t fixed_batch() const { return 0; }
+};
+
+// Makes models of one kind. Offered in a Registry as `device_model_interface` under the engine's
+// name, by pnflow's modules.
+class DeviceModelFactory {
+ public:
+  virtual ~DeviceModelFactory();
+  // One model for each entry of settings.devices, in that order. Throws RunError: no such file, a
+  // model that does not fit the settings or the device (both sides are said).
+  virtual std::vector<std::unique_ptr<DeviceModel>> make(const EngineSettings& settings) const = 0;
+};
+
+inline constexpr std::string_view device_model_interface = "pnflow.device_model/1";
+
+}  // namespace pnflow

@@ -1,0 +1,7 @@
+#include "gpu/pipeline_factory.h"
+
+namespace pnflow {
+
+PipelineFactory::~PipelineFactory() = default;
+
+}  // namespace pnflow

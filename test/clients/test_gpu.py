@@ -1,0 +1,249 @@
+"""infer on GPUs: what the CPU, or PyTorch, finds; message by message, and when a GPU fails."""
+
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from chains import IN_ORDER, chain, simulated
+from cxi import STAMPS, cxi_files
+from gpus import gpus
+from inference import detector_images, infer, stream_of, write_mask
+from peers import Push
+from support import BINARY, ROOT, Run, finished, needs_libtorch, node, total
+
+
+GPUS = len(gpus())
+pytestmark = pytest.mark.skipif(GPUS == 0, reason="there is no GPU")
+FAULTY = BINARY.resolve().parent.parent / "test" / "plugins" / "faulty_model.so"
+PAD = {"height": 96, "width": 160, "style": "center"}
+
+
+def figures(report: dict) -> list[dict]:
+    """Of each pipeline."""
+    return [{name: figure["value"] for name, figure in group.items()}
+            for group in node(report, "infer")["figures"].values()]
+
+
+# ---------------------------------------------------------------- without a network
+
+@pytest.mark.parametrize("output", ["bits", "uint8"])
+@pytest.mark.parametrize("batch_size", [1, 4, 8, 16])
+def test_1003_events_in_three_shapes_are_what_the_cpu_finds(tmp_path, output, batch_size):
+    """Messages of 1 to 7 events, so that micro-batches span messages and messages span
+    micro-batches; damaged events between them; an event without a peak is vetoed behind."""
+    random = np.random.default_rng(batch_size)
+    batches, left = [], 1003
+    while left > 0:
+        events = min(int(random.integers(1, 8)), left)
+        shape = [(2, 60, 70), (90, 110), (1, 31, 129)][random.integers(3)]
+        dtype = random.choice(["uint16", "float32", "int32"])
+        batches.append(detector_images(random, (events, *shape), np.dtype(dtype)))
+        left -= events
+    stream, _ = stream_of(batches)
+    settings = {"engine": "threshold", "output": output, "threshold": {"min_intensity": 60}}
+    results = []
+    for place, devices in (("cpu", {}), ("gpu", {"devices": [0], "batch_size": batch_size,
+                                                 "buffers": 3})):
+        (tmp_path / place).mkdir()
+        results.append(infer(tmp_path / place, stream, {**settings, **devices}))
+    cpu, gpu = results
+    assert sorted(gpu.maps) == list(range(1003))
+    for event, wanted in cpu.maps.items():
+        np.testing.assert_array_equal(gpu.maps[event], wanted)
+    assert gpu.peaks == cpu.peaks and sum(gpu.peaks.values()) > 1003
+
+
+@pytest.mark.parametrize("devices", [[0], [0, 0], "auto"])
+def test_order_is_kept_where_it_is_asked_for(tmp_path, devices):
+    settings = {"engine": "threshold", "devices": devices, "batch_size": 4}
+    report = finished(tmp_path, simulated({"count": 500, "events_per_message": 3}, infer=settings,
+                                          peaks={"min_num_peak": 0},
+                                          cxi={**IN_ORDER, "events_per_file": 500}))
+    assert report["events"]["delivered"] == 500
+    [path] = cxi_files(tmp_path)
+    with h5py.File(path) as file:
+        stamps = file[STAMPS][:]
+    assert len(stamps) == 500 and (np.diff(stamps.astype(np.int64)) > 0).all()
+    rates = [of["rate"] for of in figures(report)]
+    assert len(rates) == (GPUS if devices == "auto" else len(devices))
+
+
+def test_a_mask_of_the_graph_and_one_of_each_message_are_used(tmp_path):
+    random = np.random.default_rng(3)
+    bad = random.random((2, 60, 70)) < 0.1
+    stream, _ = stream_of([detector_images(random, (3, 2, 60, 70), np.dtype("uint16"))] * 20)
+    settings = {"engine": "threshold", "mask": write_mask(tmp_path / "mask.h5", bad)}
+    results = []
+    for place, devices in (("cpu", {}), ("gpu", {"devices": [0], "batch_size": 7})):
+        (tmp_path / place).mkdir()
+        results.append(infer(tmp_path / place, stream, {**settings, **devices}))
+    for event, wanted in results[0].maps.items():
+        np.testing.assert_array_equal(results[1].maps[event], wanted)
+
+
+def test_10000_micro_batches_need_no_allocation_and_no_more_memory(tmp_path):
+    report = finished(tmp_path, simulated(
+        {"count": 40_000, "shape": [176, 192], "preload": 32, "events_per_message": 4},
+        "source -> q1 -> infer -> end", q1={"capacity": 16}, end={"type": "null_sink"},
+        infer={"engine": "none", "devices": [0], "batch_size": 4, "buffers": 4}))
+    [of] = figures(report)
+    assert of["micro-batches"] >= 10_000
+    assert of["last allocation at micro-batch"] <= 100
+
+
+# ---------------------------------------------------------------- with a network
+
+@pytest.fixture(scope="module")
+def torch():
+    import torch
+    return torch
+
+
+@pytest.fixture(scope="module")
+def network(torch, tmp_path_factory):
+    """A small convolution, as a TorchScript file and as plain PyTorch."""
+    torch.manual_seed(5)
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 5, padding=2), torch.nn.GELU(),
+                                 torch.nn.Conv2d(8, 2, 3, padding=1)).eval()
+    path = tmp_path_factory.mktemp("models") / "small.pt"
+    torch.jit.script(module).save(str(path))
+    return module, str(path)
+
+
+@needs_libtorch
+@pytest.mark.parametrize("precision, close", [("float32", 1e-4), ("bfloat16", 0.03),
+                                              ("float16", 0.005)])
+def test_torchscript_gives_what_it_gives_on_the_cpu(tmp_path, network, precision, close):
+    random = np.random.default_rng(4)
+    batches = [detector_images(random, (events, 60, 70), np.dtype("float32"))
+               for events in (3, 1, 7, 5)]
+    stream, events = stream_of(batches)
+    settings = {"engine": "torchscript", "weights": network[1], "pad": PAD, "logits": True}
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "gpu").mkdir()
+    cpu = infer(tmp_path / "cpu", stream, settings)
+    gpu = infer(tmp_path / "gpu", stream, {**settings, "precision": precision, "devices": [0],
+                                           "batch_size": 4})
+    assert sorted(gpu.maps) == sorted(cpu.maps) == list(range(len(events)))
+    for event, logits in cpu.logits.items():
+        scale = np.abs(logits).max()
+        np.testing.assert_allclose(gpu.logits[event], logits, atol=close * scale, rtol=0)
+        difference = gpu.logits[event][1] - gpu.logits[event][0]
+        np.testing.assert_array_equal(gpu.maps[event], difference > 0)
+
+
+@needs_libtorch
+def test_a_model_that_does_not_fit_is_refused_with_both_sides(tmp_path, torch):
+    three = tmp_path / "three.pt"
+    torch.jit.script(torch.nn.Conv2d(1, 3, 3, padding=1)).save(str(three))
+    corrupt = tmp_path / "corrupt.pt"
+    corrupt.write_bytes(three.read_bytes()[:500])
+    for path, text in ((three, "gives (1, 3, 96, 160), not logits (1, 2, 96, 160)"),
+                       (corrupt, "is not a TorchScript file"),
+                       (tmp_path / "absent.pt", "there is no model file")):
+        with Run(tmp_path, simulated({}, infer={
+                "engine": "torchscript", "weights": str(path), "devices": [0], "pad": PAD})) as run:
+            assert run.wait() == 1
+        assert text in run.output, run.output
+
+
+def normalized(image: np.ndarray) -> np.ndarray:
+    return (image - image.mean(dtype=np.float64)) / np.sqrt(image.var(dtype=np.float64) + 1e-5)
+
+
+def differences(logits) -> np.ndarray:
+    return np.asarray(logits[1], np.float64) - np.asarray(logits[0], np.float64)
+
+
+@pytest.fixture(scope="module", params=["tiny", "base"])
+def peaknet(request, torch, tmp_path_factory):
+    """A PeakNet as scripts/export_peaknet.py makes it, two simulated images, and what PyTorch says
+    of them in float32: differences of the logits."""
+    directory = tmp_path_factory.mktemp(request.param)
+    subprocess.run([sys.executable, ROOT / "scripts" / "export_peaknet.py", "--size", request.param,
+                    "--device", "cuda", "--output", directory, "--formats", "torchscript",
+                    "--reference", directory / "reference.npz"], check=True)
+    weights = directory / f"peaknet_{request.param}.pt"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    model = torch.jit.load(str(weights), "cuda").eval()
+    image = np.load(directory / "reference.npz")["images"][0].astype(np.float32)
+    images = [image, np.rot90(image).copy()]
+    with torch.inference_mode():
+        wanted = [differences(model(torch.from_numpy(normalized(one))[None, None].float().cuda())
+                              [0].cpu().numpy()) for one in images]
+    return str(weights), images, wanted
+
+
+@needs_libtorch
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_peaknet_gives_the_segmentation_of_pytorch_in_float32(tmp_path, peaknet, precision):
+    weights, images, wanted = peaknet
+    stream, _ = stream_of([np.stack(images)])
+    gpu = infer(tmp_path, stream, {
+        "engine": "torchscript", "weights": weights, "precision": precision, "devices": [0],
+        "batch_size": 2, "logits": True, "pad": {"height": 1920, "width": 1920}})
+    for event, difference in enumerate(wanted):
+        scale = difference.max() - difference.min()
+        found = gpu.maps[event] != 0
+        flips = found != (difference > 0)
+        assert 0 < found.sum() < found.size / 10
+        if precision == "float32":
+            assert not flips[np.abs(difference) >= 1e-3 * scale].any()
+        else:
+            clear = np.abs(difference) > 0.05 * scale
+            assert flips[clear].sum() <= 0.001 * clear.sum()
+        np.testing.assert_array_equal(found, differences(gpu.logits[event]) > 0)
+        print(f"{precision}: {flips.sum()} of {flips.size} pixels differ, largest difference of "
+              f"the logits {np.abs(differences(gpu.logits[event]) - difference).max() / scale:.2e} "
+              "of their range")
+
+
+# ---------------------------------------------------------------- faults
+
+def faulty(devices, **infer_settings) -> dict:
+    return simulated({"count": 1000, "shape": [60, 70], "events_per_message": 2},
+                     infer={"engine": "torchscript", "weights": "x", "devices": devices,
+                            "batch_size": 2, "max_wait": "1 ms", **infer_settings},
+                     cxi={"events_per_file": 10}, plugins=[str(FAULTY)])
+
+
+def test_a_gpu_that_fails_ends_the_run_and_the_books_add_up(tmp_path):
+    with Run(tmp_path, faulty([0]), env={"PNFLOW_TEST_FAULT_AT": "50"}) as run:
+        report = run.finish(status=1)
+    assert "infer: device 0" in run.output and "illegal memory access" in run.output
+    assert report["events"]["failed"]["device error"] >= 1
+    files = cxi_files(tmp_path)
+    assert files
+    events = 0
+    for path in files:
+        with h5py.File(path) as file:
+            events += len(file["/entry_1/result_1/nPeaks"])
+    assert events == report["events"]["delivered"] > 0
+
+
+@pytest.mark.skipif(GPUS < 2, reason="there is one GPU only")
+def test_the_run_goes_on_with_the_other_gpu(tmp_path):
+    topology = faulty([0, 1], on_device_error="continue")
+    with Run(tmp_path, topology, env={"PNFLOW_TEST_FAULT_AT": "50"}) as run:
+        report = run.finish()
+    assert "goes on with 1 of 2 pipelines" in run.output
+    assert 1 <= total(report["events"]["failed"]) <= 10
+    assert report["events"]["decoded"] == 1000
+
+
+def test_too_little_memory_is_said_at_the_start_with_what_fits(tmp_path):
+    pad = {"height": 8192, "width": 8192}
+    with Run(tmp_path, simulated({}, infer={"engine": "none", "devices": [0], "batch_size": 4096,
+                                            "buffers": 8, "pad": pad})) as run:
+        assert run.wait() == 1
+    assert "'batch_size' of 4096 images of 8192x8192 is too large" in run.output
+    assert " fit" in run.output
+
+
+def test_a_gpu_that_is_not_there_is_named(tmp_path):
+    with Run(tmp_path, simulated({}, infer={"engine": "none", "devices": [99]})) as run:
+        assert run.wait() == 1
+    assert "infer: there is no GPU 99" in run.output
