@@ -135,13 +135,17 @@ std::string load_plugin(Registry& registry, const std::string& file,
   return fs::canonical(path).string();
 }
 
-void load_module(Registry& registry, std::string_view name, std::string_view how_to_get_it) {
+std::string find_module(std::string_view name, std::string_view how_to_get_it) {
   const std::string file = fmt::format("libpnflow_{}.so", name);
   std::vector<fs::path> candidates = module_directories();
   for (fs::path& directory : candidates) directory /= file;
-  const fs::path path =
-      first_existing(candidates, fmt::format("module '{}' is not there", name), how_to_get_it);
-  load_library(registry, path, path.string());
+  return first_existing(candidates, fmt::format("module '{}' is not there", name), how_to_get_it)
+      .string();
+}
+
+void load_module(Registry& registry, std::string_view name, std::string_view how_to_get_it) {
+  const std::string path = find_module(name, how_to_get_it);
+  load_library(registry, path, path);
 }
 
 }  // namespace pnflow

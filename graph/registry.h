@@ -95,6 +95,8 @@ PNFLOW_API std::string load_plugin(Registry& registry, const std::string& file,
 // every path tried and ends with `how_to_get_it`.
 PNFLOW_API void load_module(Registry& registry, std::string_view name,
                             std::string_view how_to_get_it);
+// The file that load_module() would load. Throws the same when it is not there.
+PNFLOW_API std::string find_module(std::string_view name, std::string_view how_to_get_it);
 
 template <class N>
 void Registry::add(std::string name) {
