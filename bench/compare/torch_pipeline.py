@@ -85,11 +85,11 @@ def pnflow_row(path: pathlib.Path) -> Row:
     devices = [figures for node in report["nodes"] if node["type"] == "infer"
                for figures in node.get("figures", {}).values()]
     rates = [rate for figures in devices if (rate := figure(figures, "images/s")) is not None]
-    busy = [share for figures in devices if (share := figure(figures, "compute busy")) is not None]
+    idle = [share for figures in devices if (share := figure(figures, "compute idle")) is not None]
     if not rates:
         raise SystemExit(f"{path}: no node of type infer tells its images/s")
     return Row(f"pnflow {path.stem}", sum(rates),
-               1 - sum(busy) / len(busy) / 100 if busy else None,
+               sum(idle) / len(idle) / 100 if idle else None,
                {"report": str(path), "figures": devices})
 
 

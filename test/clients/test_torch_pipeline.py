@@ -40,8 +40,8 @@ def written_report(path, figures):
 def test_variants_are_measured_beside_a_report_of_pnflow(weights, tmp_path):
     report = written_report(tmp_path / "report.json", {
         device: {"rate": {"value": 1e6, "unit": "images/s"},
-                 "compute busy": {"value": busy, "unit": "%"}}
-        for device, busy in [("device 0", 99), ("device 1", 97)]})
+                 "compute idle": {"value": idle, "unit": "%"}}
+        for device, idle in [("device 0", 1), ("device 1", 3)]})
     done = run("--weights", weights, "--size", "tiny", "--device", "cpu", "--precision", "float32",
                "--height", 64, "--width", 96, "--batch", 2, "--images", 4, "--seconds", 0.1,
                "--warm-up", 0, "--variants", "eager,original,alone-eager",

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""What a GPU reaches in a whole graph, beside its own limits. Needs a GPU.
+
+    bench/gpu.py transfer               pixels to the device, beside what pinned memory allows
+    bench/gpu.py network DIRECTORY      PeakNet base, beside the engine alone; DIRECTORY is where
+                                        scripts/export_peaknet.py has put its files
+    bench/gpu.py latency DIRECTORY      lone messages, which no micro-batch waits for
+    bench/gpu.py devices DIRECTORY      two pipelines on one GPU, and on two where there are two
+
+Prints a table in Markdown; --json FILE keeps all that was measured. `network` takes bfloat16 and
+images of 1920x1920; an engine whose file is not there is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+
+from harness import BINARIES, PNFLOW, ROOT
+
+SIZE = 1920
+GRAPH = ROOT / "configs" / "gpu-transfer.yaml"
+
+
+def pnflow_run(*settings: str, graph=GRAPH) -> dict:
+    """The report of a run."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        command = [PNFLOW, "run", graph, "--quiet", "--report", report.name]
+        for setting in settings:
+            command += ["--set", setting]
+        subprocess.run(list(map(str, command)), cwd=ROOT, check=True)
+        return json.load(report)
+
+
+def figures(report: dict) -> dict:
+    """Of the only pipeline."""
+    [node] = [node for node in report["nodes"] if node["type"] == "infer"]
+    [group] = node["figures"].values()
+    return {name: figure["value"] for name, figure in group.items()}
+
+
+def network_run(engine: str, weights: pathlib.Path, batch: int, *settings: str) -> dict:
+    """The report of a run in which messages are single events."""
+    return pnflow_run(
+        f"infer.engine={engine}", f"infer.weights={weights}", "infer.precision=bfloat16",
+        f"infer.batch_size={batch}", "infer.buffers=2", "source.events_per_message=1",
+        "source.preload=16", *settings)
+
+
+def table(head: list[str], rows: list[list]) -> None:
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(f"{x:.4g}" if isinstance(x, float) else str(x) for x in row) + " |")
+    print(flush=True)
+
+
+# ---------------------------------------------------------------- transfer
+
+def write_events(path: pathlib.Path, events: int) -> None:
+    """Uncompressed, an event to a chunk."""
+    rng = np.random.default_rng(1)
+    image = rng.poisson(10, (SIZE, SIZE)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("/data/data", (events, SIZE, SIZE), np.float32,
+                                   chunks=(1, SIZE, SIZE))
+        for i in range(events):
+            data[i] = np.roll(image, i)
+        file["/data/timestamp"] = np.arange(events, dtype=np.uint64) + (1_700_000_000 << 32)
+
+
+def transfer(options: argparse.Namespace) -> dict:
+    told = subprocess.run([PNFLOW, "gpu", "--json"], text=True, capture_output=True, check=True)
+    device = json.loads(told.stdout)["devices"][0]
+    limit = device["copies"]["pinned_up"] / 1e9
+    found = {"device": device, "runs": {}}
+    rows = [["pinned memory, 256 MiB blocks", "", limit, 1.0, ""]]
+    for dtype, events in (("float32", 40_000), ("uint16", 80_000)):
+        report = pnflow_run(f"source.dtype={dtype}", f"source.count={events}")
+        of = found["runs"][dtype] = figures(report)
+        rows.append([f"sim_source, preloaded, {dtype}", of["rate"], of["H2D"], of["H2D"] / limit,
+                     f"{of['H2D busy']:.1f}%"])
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "events.h5"
+        write_events(path, 64)
+        graph = pathlib.Path(directory) / "files.yaml"
+        graph.write_text(json.dumps({
+            "pnflow": 1, "name": "files", "window": 24,
+            "nodes": {
+                "source": {"type": "file_source", "files": [str(path)], "loop": 100,
+                           "events_per_message": 4},
+                "decode": {"type": "decode", "workers": 8},
+                "q1": {"type": "limiter", "capacity": 12},
+                "infer": {"type": "infer", "engine": "none", "devices": [0], "batch_size": 8,
+                          "buffers": 3, "pad": {"height": SIZE, "width": SIZE}},
+                "end": {"type": "null_sink"}},
+            "edges": ["source -> decode -> q1 -> infer -> end"]}))
+        of = found["runs"]["file_source"] = figures(pnflow_run(graph=graph))
+        rows.append(["file_source, page cache, decode, float32", of["rate"], of["H2D"],
+                     of["H2D"] / limit, f"{of['H2D busy']:.1f}%"])
+    print(f"{device['name']}\n")
+    table(["pixels from", "images/s", "H2D GB/s", "of the limit", "H2D busy"], rows)
+    return found
+
+
+# ---------------------------------------------------------------- network
+
+def alone(engine: str, weights: pathlib.Path, batch: int, seconds: float) -> float:
+    """Images per second."""
+    done = subprocess.run([BINARIES / "pnflow_gpu_engine_bench", "--engine", engine, "--weights",
+                           weights, "--precision", "bfloat16", "--batch-size", str(batch),
+                           "--seconds", str(seconds)], text=True, capture_output=True, check=True)
+    return json.loads(done.stdout)["images_per_second"]
+
+
+def network(options: argparse.Namespace) -> dict:
+    files = {"torchscript": options.directory / "peaknet_base.pt",
+             "aoti": options.directory / "peaknet_base_cuda_bfloat16.pt2"}
+    rows, found = [], []
+    for engine, weights in files.items():
+        if not weights.exists():
+            print(f"{weights} is not there: engine {engine} is left out", file=sys.stderr)
+            continue
+        for batch in options.batches:
+            limit = alone(engine, weights, batch, options.seconds)
+            events = int(limit * options.seconds) // batch * batch
+            of = figures(network_run(engine, weights, batch, f"source.count={events}",
+                                     f"q1.capacity={4 * batch}", f"window={4 * batch + 8}"))
+            found.append({"engine": engine, "batch": batch, "alone": limit, "graph": of})
+            rows.append([engine, batch, of["rate"], limit, of["rate"] / limit,
+                         f"{of['compute idle']:.2f}%",
+                         int(of["last allocation at micro-batch"])])
+            table(["engine", "batch", "graph, images/s", "alone, images/s", "ratio", "idle",
+                   "last allocation at micro-batch"], rows[-1:])
+    table(["engine", "batch", "graph, images/s", "alone, images/s", "ratio", "idle",
+           "last allocation at micro-batch"], rows)
+    return {"runs": found}
+
+
+def latency(options: argparse.Namespace) -> dict:
+    """From a message's arrival in infer to its answer, with two a second."""
+    report = network_run("torchscript", options.directory / "peaknet_base.pt", 8,
+                         "source.count=20", "source.rate=2 Hz")
+    [node] = [node for node in report["nodes"] if node["type"] == "infer"]
+    [group] = node["figures"].values()
+    compute = (group["compute busy"]["value"] / 100 * group["images/micro-batch"]["value"]
+               / group["rate"]["value"])
+    found = {"p50_s": node["p50_s"], "max_s": node["max_s"], "compute_s": compute}
+    table(["lone message: max_wait", "computation", "p50", "max"],
+          [["20 ms", f"{1e3 * compute:.1f} ms", f"{1e3 * node['p50_s']:.1f} ms",
+            f"{1e3 * node['max_s']:.1f} ms"]])
+    return found
+
+
+def devices(options: argparse.Namespace) -> dict:
+    there = subprocess.run(["nvidia-smi", "-L"], text=True, capture_output=True).stdout
+    lists = ["[0]", "[0,0]"] + (["[0,1]"] if there.count("GPU ") > 1 else [])
+    found, rows = {}, []
+    for name in lists:
+        report = network_run("torchscript", options.directory / "peaknet_base.pt", 8,
+                             f"infer.devices={name}", f"source.count={options.events}",
+                             "q1.capacity=64", "window=72")
+        [node] = [node for node in report["nodes"] if node["type"] == "infer"]
+        found[name] = [group["rate"]["value"] for group in node["figures"].values()]
+        rows.append([name, sum(found[name]), sum(found[name]) / sum(found["[0]"])])
+    table(["devices", "images/s", "of one"], rows)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=pathlib.Path, help="file for all that was measured")
+    parts = parser.add_subparsers(required=True)
+    parts.add_parser("transfer").set_defaults(part=transfer)
+    part = parts.add_parser("network")
+    part.set_defaults(part=network)
+    part.add_argument("directory", type=lambda name: pathlib.Path(name).resolve())
+    part.add_argument("--batches", type=int, nargs="+", default=[8, 16])
+    part.add_argument("--seconds", type=float, default=30)
+    for name, function in (("latency", latency), ("devices", devices)):
+        part = parts.add_parser(name)
+        part.set_defaults(part=function)
+        part.add_argument("directory", type=lambda name: pathlib.Path(name).resolve())
+        part.add_argument("--events", type=int, default=800)
+    options = parser.parse_args()
+    found = options.part(options)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+// A network on a GPU and nothing else: its input lies on the device already, and micro-batches are
+// enqueued back to back on one stream, without waiting in between. What a whole graph reaches is
+// measured against this.
+//
+//   pnflow_gpu_engine_bench --engine aoti --weights base.pt2 --precision bfloat16 --batch-size 8
+
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <bit>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <random>
+#include <vector>
+
+#include "gpu/device_model.h"
+#include "graph/error.h"
+#include "graph/registry.h"
+
+namespace {
+
+using namespace pnflow;
+using Clock = std::chrono::steady_clock;
+
+void check(cudaError_t code) {
+  if (code != cudaSuccess) throw RunError(cudaGetErrorString(code));
+}
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+struct Options {
+  EngineSettings engine;
+  std::size_t height = 1920, width = 1920;
+  double seconds = 30;
+};
+
+// Normal noise, as normalised images are: on constants a device needs less power and is faster.
+std::vector<std::uint16_t> noise(std::size_t values, Precision precision) {
+  std::vector<std::uint16_t> bits(values * size_of(precision) / sizeof(std::uint16_t));
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> table(1 << 16);
+  for (float& value : table) value = normal(random);
+  for (std::size_t i = 0; i < values; ++i) {
+    const auto word = std::bit_cast<std::uint32_t>(table[random() % table.size()]);
+    if (precision == Precision::float32) {
+      std::memcpy(&bits[2 * i], &word, sizeof word);
+    } else if (precision == Precision::bfloat16) {
+      bits[i] = static_cast<std::uint16_t>(word >> 16U);
+    } else {  // good enough for noise: exponent moved, mantissa cut; what is too small is 0
+      const std::uint32_t exponent = word >> 23U & 0xffU;
+      bits[i] = exponent < 113
+                    ? 0
+                    : static_cast<std::uint16_t>((word >> 16U & 0x8000U) | (exponent - 112) << 10U |
+                                                 (word >> 13U & 0x3ffU));
+    }
+  }
+  return bits;
+}
+
+// Images per second.
+double measure(DeviceModel& model, const Options& options) {
+  const std::size_t images = options.engine.batch_size;
+  const auto host = noise(images * options.height * options.width, options.engine.precision);
+  const std::size_t bytes = host.size() * sizeof host.front();
+  void* values = nullptr;
+  cudaStream_t stream = nullptr;
+  check(cudaMalloc(&values, bytes));
+  check(cudaMemcpy(values, host.data(), bytes, cudaMemcpyHostToDevice));
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  const auto run = [&] {
+    model.run({values, options.engine.precision, images, options.height, options.width}, stream);
+  };
+  constexpr int warm_up = 4;
+  for (int i = 0; i < warm_up; ++i) run();
+  check(cudaStreamSynchronize(stream));
+  // The device has several micro-batches to do whenever the host looks at the clock.
+  const auto begin = Clock::now();
+  std::size_t done = 0;
+  cudaEvent_t behind = nullptr;
+  check(cudaEventCreateWithFlags(&behind, cudaEventDisableTiming | cudaEventBlockingSync));
+  check(cudaEventRecord(behind, stream));
+  while (seconds_since(begin) < options.seconds) {
+    for (int i = 0; i < 4; ++i) run();
+    done += 4 * images;
+    check(cudaEventSynchronize(behind));  // of the four before these
+    check(cudaEventRecord(behind, stream));
+  }
+  check(cudaStreamSynchronize(stream));
+  return static_cast<double>(done) / seconds_since(begin);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  options.engine.devices = {0};
+  options.engine.batch_size = 8;
+  CLI::App app("Measures a network on a GPU alone.");
+  app.add_option("--engine", options.engine.name, "torchscript or aoti")->required();
+  app.add_option("--weights", options.engine.weights, "the model's file")->required();
+  const std::map<std::string, Precision> precisions{{"float32", Precision::float32},
+                                                    {"bfloat16", Precision::bfloat16},
+                                                    {"float16", Precision::float16}};
+  app.add_option("--precision", options.engine.precision, "in which it computes")
+      ->transform(CLI::CheckedTransformer(precisions));
+  app.add_option("--batch-size", options.engine.batch_size, "images");
+  app.add_option("--buffers", options.engine.buffers, "as the graph's infer has");
+  app.add_option("--height", options.height, "pixels");
+  app.add_option("--width", options.width, "pixels");
+  app.add_option("--seconds", options.seconds, "to measure");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    Registry registry;
+    load_module(registry, "torch", "scripts/build.sh default builds it");
+    const auto offer = registry.find_offer(device_model_interface, options.engine.name);
+    if (!offer) throw RunError("no such engine on GPUs: " + options.engine.name);
+    const auto models = std::static_pointer_cast<DeviceModelFactory>(offer)->make(options.engine);
+    fmt::print("{{\"engine\": \"{}\", \"batch_size\": {}, \"images_per_second\": {:.2f}}}\n",
+               options.engine.name, options.engine.batch_size, measure(*models.front(), options));
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return 1;
+  }
+}

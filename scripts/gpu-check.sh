@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Everything that needs a GPU, on a machine that has one: set-up, build, the GPU tests, the copies
+# beside their limit, PeakNet base in a whole graph beside the engine alone and beside PyTorch. Prints
+# tables for bench/RESULTS.md; takes some 20 minutes, of which the parts can be asked for by name.
+#
+#   scripts/gpu-check.sh [tests] [kernels] [transfer] [export] [network] [devices] [torch]
+#
+# Results are kept in build/gpu. PNFLOW_BINARY: a pnflow that is built already, which is measured
+# instead. PYTHON: an interpreter with PyTorch and triton, for export and torch; .venv/bin/python.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+cd "$root"
+parts=("$@")
+((${#parts[@]} > 0)) || parts=(tests kernels transfer export network devices torch)
+out=$root/build/gpu
+mkdir -p "$out"
+if [[ -z ${PNFLOW_BINARY:-} ]]; then
+  step "set-up" scripts/setup.sh
+  step "build" scripts/build.sh default
+  export PNFLOW_BINARY=$root/build/default/bin/pnflow
+fi
+binaries=$(dirname "$PNFLOW_BINARY")
+python=${PYTHON:-$root/.venv/bin/python}
+failed=false
+
+# Hundreds of times slower under compute-sanitizer: races are looked for on small images.
+racecheck=(compute-sanitizer --tool racecheck --error-exitcode 1 "$binaries/pnflow_cuda_tests"
+  "--test-case=*small images*,bits*,an image*,a mask*")
+memcheck=(compute-sanitizer --tool memcheck --error-exitcode 1 "$binaries/pnflow_cuda_tests")
+
+gpu_tests() {
+  step "CUDA tests" "$binaries/pnflow_cuda_tests" || failed=true
+  step "client tests" "$python" -m pytest -q test/clients/test_gpu.py || failed=true
+  if command -v compute-sanitizer >/dev/null; then
+    step "memcheck" "${memcheck[@]}" || failed=true
+    step "racecheck" "${racecheck[@]}" || failed=true
+  else
+    echo "compute-sanitizer is not there: memory and races were not checked"
+  fi
+}
+
+export_base() {
+  "$python" scripts/export_peaknet.py --size base --device cuda --output "$out" \
+    --formats state_dict,torchscript,aoti --precision bfloat16 --max-batch 16
+}
+
+torch_pipelines() {
+  "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt" --batch 8 \
+    --variants eager,compile,original --json "$out/torch.json"
+}
+
+for part in "${parts[@]}"; do
+  case $part in
+    tests) gpu_tests ;;
+    kernels) step "kernels" "$binaries/pnflow_gpu_kernels_bench" || failed=true ;;
+    transfer)
+      step "transfer" "$python" bench/gpu.py --json "$out/transfer.json" transfer || failed=true ;;
+    export) step "export" export_base || failed=true ;;
+    network)
+      step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" ||
+        failed=true
+      step "latency" "$python" bench/gpu.py latency "$out" || failed=true ;;
+    devices) step "devices" "$python" bench/gpu.py devices "$out" || failed=true ;;
+    torch) step "PyTorch" torch_pipelines || failed=true ;;
+    *) echo "no part $part; there are: tests kernels transfer export network devices torch" >&2; exit 2 ;;
+  esac
+done
+print_steps
+[[ $failed == false ]]
