@@ -56,7 +56,10 @@ for part in "${parts[@]}"; do
     kernels) step "kernels" "$binaries/pnflow_gpu_kernels_bench" || failed=true ;;
     transfer)
       step "transfer" "$python" bench/gpu.py --json "$out/transfer.json" transfer || failed=true ;;
-    export) step "export" export_base || failed=true ;;
+    export)
+      step "export" export_base || failed=true
+      step "the package's answers" env PNFLOW_TEST_MODELS="$out" "$python" -m pytest -q -s \
+        test/clients/test_gpu.py -k aoti || failed=true ;;
     network)
       step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" ||
         failed=true

@@ -28,8 +28,8 @@ void check_device(int device, const VisibleDevices& seen) {
   }
 }
 
-std::unique_ptr<Stage> stage_of(const EngineSettings& settings,
-                                std::unique_ptr<DeviceModel> model) {
+std::unique_ptr<DeviceStage> stage_of(const EngineSettings& settings,
+                                      std::unique_ptr<DeviceModel> model) {
   if (model) return make_network_stage(settings, std::move(model));
   if (settings.name == "threshold") return make_threshold_stage(settings);
   return make_none_stage(settings);

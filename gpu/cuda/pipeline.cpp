@@ -30,7 +30,7 @@ int made_current(int device) {
 
 }  // namespace
 
-Pipeline::Pipeline(int device, const EngineSettings& settings, std::unique_ptr<Stage> stage)
+Pipeline::Pipeline(int device, const EngineSettings& settings, std::unique_ptr<DeviceStage> stage)
     : device_(made_current(device)),
       name_(name_of_device(device)),
       tracks_(fmt::format("{} device {} / ", settings.node, device)),

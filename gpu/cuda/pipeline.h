@@ -31,7 +31,7 @@ namespace pnflow {
 class Pipeline : public InferenceEngine {
  public:
   // Throws CudaError.
-  Pipeline(int device, const EngineSettings& settings, std::unique_ptr<Stage> stage);
+  Pipeline(int device, const EngineSettings& settings, std::unique_ptr<DeviceStage> stage);
   ~Pipeline() override;
 
   int buffers() const override { return static_cast<int>(sets_.size()); }
@@ -62,7 +62,7 @@ class Pipeline : public InferenceEngine {
   Stream up_, compute_, down_;
   SpanClock clock_;
   MaskCache masks_;
-  std::unique_ptr<Stage> stage_;
+  std::unique_ptr<DeviceStage> stage_;
   std::vector<std::unique_ptr<BufferSet>> sets_;
   FiguresKeeper figures_;
   std::uint64_t launched_so_far_ = 0;   // of the thread that launches

@@ -41,7 +41,7 @@ class NetworkInput {
   CudaBuffer statistics_{MemoryKind::device};
 };
 
-class NetworkStage : public Stage {
+class NetworkStage : public DeviceStage {
  public:
   NetworkStage(const EngineSettings& settings, std::unique_ptr<DeviceModel> model)
       : input_(settings),
@@ -67,7 +67,7 @@ class NetworkStage : public Stage {
   std::unique_ptr<DeviceModel> model_;
 };
 
-class NoneStage : public Stage {
+class NoneStage : public DeviceStage {
  public:
   explicit NoneStage(const EngineSettings& settings) : input_(settings), output_(settings.output) {}
 
@@ -83,7 +83,7 @@ class NoneStage : public Stage {
   MapFormat output_;
 };
 
-class ThresholdStage : public Stage {
+class ThresholdStage : public DeviceStage {
  public:
   explicit ThresholdStage(const EngineSettings& settings)
       : rule_(settings.threshold), radius_(settings.threshold.radius), output_(settings.output) {}
@@ -110,16 +110,16 @@ std::vector<std::size_t> network_batches(std::size_t largest) {
   return sizes;
 }
 
-std::unique_ptr<Stage> make_network_stage(const EngineSettings& settings,
-                                          std::unique_ptr<DeviceModel> model) {
+std::unique_ptr<DeviceStage> make_network_stage(const EngineSettings& settings,
+                                                std::unique_ptr<DeviceModel> model) {
   return std::make_unique<NetworkStage>(settings, std::move(model));
 }
 
-std::unique_ptr<Stage> make_none_stage(const EngineSettings& settings) {
+std::unique_ptr<DeviceStage> make_none_stage(const EngineSettings& settings) {
   return std::make_unique<NoneStage>(settings);
 }
 
-std::unique_ptr<Stage> make_threshold_stage(const EngineSettings& settings) {
+std::unique_ptr<DeviceStage> make_threshold_stage(const EngineSettings& settings) {
   return std::make_unique<ThresholdStage>(settings);
 }
 

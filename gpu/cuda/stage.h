@@ -21,12 +21,12 @@ struct DeviceResults {
 
 // What a pipeline computes between the raw pixels and the maps, both in the device's memory. Used
 // by one thread at a time, whose current device is the stage's, on one stream.
-class Stage {
+class DeviceStage {
  public:
-  Stage() = default;
-  Stage(const Stage&) = delete;
-  Stage& operator=(const Stage&) = delete;
-  virtual ~Stage() = default;
+  DeviceStage() = default;
+  DeviceStage(const DeviceStage&) = delete;
+  DeviceStage& operator=(const DeviceStage&) = delete;
+  virtual ~DeviceStage() = default;
   // Enqueues the work on `stream` and does not wait for it. Working memory grows to the largest
   // micro-batch. Throws CudaError, and what DeviceModel::run() throws.
   virtual void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
@@ -41,10 +41,10 @@ class Stage {
 std::vector<std::size_t> network_batches(std::size_t largest);
 
 // Masks, normalises, pads and converts, runs the model and decides between its classes.
-std::unique_ptr<Stage> make_network_stage(const EngineSettings& settings,
-                                          std::unique_ptr<DeviceModel> model);
+std::unique_ptr<DeviceStage> make_network_stage(const EngineSettings& settings,
+                                                std::unique_ptr<DeviceModel> model);
 // The same without a model: nothing is found.
-std::unique_ptr<Stage> make_none_stage(const EngineSettings& settings);
-std::unique_ptr<Stage> make_threshold_stage(const EngineSettings& settings);
+std::unique_ptr<DeviceStage> make_none_stage(const EngineSettings& settings);
+std::unique_ptr<DeviceStage> make_threshold_stage(const EngineSettings& settings);
 
 }  // namespace pnflow

@@ -1,5 +1,7 @@
 """infer on GPUs: what the CPU, or PyTorch, finds; message by message, and when a GPU fails."""
 
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -7,17 +9,19 @@ import h5py
 import numpy as np
 import pytest
 
-from chains import IN_ORDER, chain, simulated
+from chains import IN_ORDER, simulated
 from cxi import STAMPS, cxi_files
 from gpus import gpus
 from inference import detector_images, infer, stream_of, write_mask
-from peers import Push
 from support import BINARY, ROOT, Run, finished, needs_libtorch, node, total
 
 
 GPUS = len(gpus())
 pytestmark = pytest.mark.skipif(GPUS == 0, reason="there is no GPU")
 FAULTY = BINARY.resolve().parent.parent / "test" / "plugins" / "faulty_model.so"
+# Where export_peaknet.py has put PeakNet base, as TorchScript and as a package for GPUs in bfloat16.
+EXPORTED = (pathlib.Path(os.environ["PNFLOW_TEST_MODELS"]) if "PNFLOW_TEST_MODELS" in os.environ
+            else None)
 PAD = {"height": 96, "width": 160, "style": "center"}
 
 
@@ -158,33 +162,26 @@ def differences(logits) -> np.ndarray:
     return np.asarray(logits[1], np.float64) - np.asarray(logits[0], np.float64)
 
 
-@pytest.fixture(scope="module", params=["tiny", "base"])
-def peaknet(request, torch, tmp_path_factory):
-    """A PeakNet as scripts/export_peaknet.py makes it, two simulated images, and what PyTorch says
-    of them in float32: differences of the logits."""
-    directory = tmp_path_factory.mktemp(request.param)
-    subprocess.run([sys.executable, ROOT / "scripts" / "export_peaknet.py", "--size", request.param,
-                    "--device", "cuda", "--output", directory, "--formats", "torchscript",
-                    "--reference", directory / "reference.npz"], check=True)
-    weights = directory / f"peaknet_{request.param}.pt"
+def judged(torch, weights) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Two simulated images, and what PyTorch says of them in float32: differences of the logits of
+    the TorchScript file."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from simulated_image import simulated_image
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     model = torch.jit.load(str(weights), "cuda").eval()
-    image = np.load(directory / "reference.npz")["images"][0].astype(np.float32)
-    images = [image, np.rot90(image).copy()]
+    images = [simulated_image(1920, 1920, event).astype(np.float32) for event in (0, 1)]
     with torch.inference_mode():
         wanted = [differences(model(torch.from_numpy(normalized(one))[None, None].float().cuda())
                               [0].cpu().numpy()) for one in images]
-    return str(weights), images, wanted
+    return images, wanted
 
 
-@needs_libtorch
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_peaknet_gives_the_segmentation_of_pytorch_in_float32(tmp_path, peaknet, precision):
-    weights, images, wanted = peaknet
+def check_segmentation(directory, images, wanted, precision, **settings):
+    """The maps are PyTorch's where its logits are clear, and agree with their own logits."""
     stream, _ = stream_of([np.stack(images)])
-    gpu = infer(tmp_path, stream, {
-        "engine": "torchscript", "weights": weights, "precision": precision, "devices": [0],
-        "batch_size": 2, "logits": True, "pad": {"height": 1920, "width": 1920}})
+    gpu = infer(directory, stream, {
+        "precision": precision, "devices": [0], "batch_size": 2, "logits": True,
+        "pad": {"height": 1920, "width": 1920}, **settings})
     for event, difference in enumerate(wanted):
         scale = difference.max() - difference.min()
         found = gpu.maps[event] != 0
@@ -199,6 +196,32 @@ def test_peaknet_gives_the_segmentation_of_pytorch_in_float32(tmp_path, peaknet,
         print(f"{precision}: {flips.sum()} of {flips.size} pixels differ, largest difference of "
               f"the logits {np.abs(differences(gpu.logits[event]) - difference).max() / scale:.2e} "
               "of their range")
+
+
+@pytest.fixture(scope="module", params=["tiny", "base"])
+def peaknet(request, torch, tmp_path_factory):
+    """A PeakNet as scripts/export_peaknet.py makes it, and what judged() says of it."""
+    directory = tmp_path_factory.mktemp(request.param)
+    subprocess.run([sys.executable, ROOT / "scripts" / "export_peaknet.py", "--size", request.param,
+                    "--device", "cuda", "--output", directory, "--formats", "torchscript"],
+                   check=True)
+    weights = directory / f"peaknet_{request.param}.pt"
+    return str(weights), *judged(torch, weights)
+
+
+@needs_libtorch
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_peaknet_gives_the_segmentation_of_pytorch_in_float32(tmp_path, peaknet, precision):
+    weights, images, wanted = peaknet
+    check_segmentation(tmp_path, images, wanted, precision, engine="torchscript", weights=weights)
+
+
+@needs_libtorch
+@pytest.mark.skipif(EXPORTED is None, reason="compiling takes minutes; scripts/gpu-check.sh does it")
+def test_an_aoti_package_gives_the_segmentation_of_pytorch_in_float32(tmp_path, torch):
+    images, wanted = judged(torch, EXPORTED / "peaknet_base.pt")
+    check_segmentation(tmp_path, images, wanted, "bfloat16", engine="aoti",
+                       weights=str(EXPORTED / "peaknet_base_cuda_bfloat16.pt2"))
 
 
 # ---------------------------------------------------------------- faults

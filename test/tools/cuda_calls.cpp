@@ -87,8 +87,7 @@ cudaError_t cudaMallocHost(void** memory, size_t bytes) {
 }
 
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t stream) {
-  static const auto call =
-      real<cudaError_t (*)(void**, size_t, cudaStream_t)>("cudaMallocAsync");
+  static const auto call = real<cudaError_t (*)(void**, size_t, cudaStream_t)>("cudaMallocAsync");
   counts().add(pool_allocation);
   return call(memory, bytes, stream);
 }
