@@ -18,7 +18,7 @@ for argument in "$@"; do
 done
 
 packages=(
-  build-essential ninja-build ccache mold pkg-config python3 python3-venv
+  build-essential ninja-build ccache mold pkg-config python3 python3-venv python3-dev
   clang-format-14 clang-tidy-16 clang-16 libclang-rt-16-dev
   libtbb-dev libzmq3-dev cppzmq-dev libhdf5-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   libcli11-dev nlohmann-json3-dev
