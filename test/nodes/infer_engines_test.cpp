@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <set>
 #include <thread>
 #include <vector>
@@ -89,8 +90,8 @@ struct Stage {
     std::ranges::fill(image.raw(), std::byte{0});
     Batch batch(1);
     batch.set("image", std::move(image).freeze());
-    infer.submit(std::move(batch),
-                 Completion(Context(1), [this](std::optional<Batch>, const Context& answered) {
+    infer.submit(std::move(batch), Completion(Context(1), [this](const std::optional<Batch>&,
+                                                                 const Context& answered) {
                    const std::lock_guard lock(mutex);
                    ++answers;
                    failed += answered.alive(0) ? 0 : 1;
@@ -168,12 +169,13 @@ TEST_CASE("a lost engine ends the run, and all messages are answered") {
 TEST_CASE("memory for the results of all messages is taken with the first one of a size") {
   std::atomic<int> taken = 0;
   Stage stage(1, Infer::OnDeviceError::stop);
+  constexpr std::align_val_t alignment{64};
   stage.script.pool = std::make_shared<BlockPool>(
-      [&](std::size_t bytes) {
+      [&taken](std::size_t bytes) {
         ++taken;
-        return new std::byte[bytes];
+        return static_cast<std::byte*>(::operator new(bytes, alignment));
       },
-      [](std::byte* block, std::size_t) { delete[] block; });
+      [](std::byte* block, std::size_t) { ::operator delete(block, alignment); });
   stage.infer.open(stage.context);
   for (int i = 0; i < 20; ++i) {
     stage.submit();
