@@ -2,20 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <type_traits>
+
+#include "gpu/usable_pixel.h"
 
 namespace pnflow {
 
 namespace {
-
-template <class T>
-bool usable(T value) {
-  if constexpr (std::is_floating_point_v<T>) {
-    return std::abs(value) <= static_cast<T>(std::numeric_limits<float>::max());
-  }
-  return true;
-}
 
 // (x - mean) * scale.
 struct Linear {
@@ -30,7 +22,7 @@ class Image {
       : pixels_(reinterpret_cast<const T*>(raw)), bad_(bad), count_(pixels) {}
 
   T operator[](std::size_t i) const { return pixels_[i]; }
-  bool good(std::size_t i) const { return (!bad_ || bad_[i] == 0) && usable(pixels_[i]); }
+  bool good(std::size_t i) const { return (!bad_ || bad_[i] == 0) && usable_pixel(pixels_[i]); }
 
   // The normalisation over the good pixels and `zeros` pixels of value 0 beside them. Two passes:
   // one pass over squares loses digits where the mean is large against the spread.

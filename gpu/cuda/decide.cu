@@ -5,6 +5,7 @@
 
 #include "gpu/cuda/cuda_check.h"
 #include "gpu/cuda/decide.h"
+#include "gpu/cuda/grid.h"
 
 namespace pnflow {
 
@@ -95,8 +96,8 @@ void enqueue(const DeviceLogits& logits, std::size_t images, Layout layout, std:
                    reinterpret_cast<std::uintptr_t>(logits.values) % alignof(Eight<T>) == 0;
   const std::size_t bytes =
       layout.format == MapFormat::bits ? layout.row_bytes : (layout.width + 7) / 8;
-  const auto parts = static_cast<unsigned>((bytes + threads - 1) / threads);
-  const auto rows = static_cast<unsigned>(layout.height < 65535 ? layout.height : 65535);
+  const unsigned parts = blocks(bytes, threads);
+  const unsigned rows = grid_rows(layout.height);
   decide<T><<<dim3(parts, rows, static_cast<unsigned>(images)), threads, 0, stream>>>(
       static_cast<const T*>(logits.values), layout, maps, values);
   check(cudaPeekAtLastError(), "launch of decide");

@@ -3,11 +3,12 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include <cfloat>
 #include <cstdint>
 #include <type_traits>
 
 #include "gpu/cuda/cuda_check.h"
+#include "gpu/cuda/grid.h"
+#include "gpu/usable_pixel.h"
 
 namespace pnflow {
 
@@ -55,20 +56,13 @@ struct Moments {
   }
 };
 
-template <class T>
-__device__ bool usable(T value) {
-  if constexpr (std::is_same_v<T, double>) return fabs(value) <= static_cast<double>(FLT_MAX);
-  if constexpr (std::is_same_v<T, float>) return fabsf(value) <= FLT_MAX;
-  return true;
-}
-
 // Sums the pixels of an image about the first good one that the thread meets, which is near the
 // mean more often than 0 is.
 template <class T>
 class Summer {
  public:
   __device__ void add(T value) {
-    if (!usable(value)) return;
+    if (!usable_pixel(value)) return;
     const auto x = static_cast<double>(value);
     if (count_ == 0) pivot_ = x;
     const double d = x - pivot_;
@@ -197,7 +191,7 @@ __global__ void __launch_bounds__(threads)
       if (row_inside && x >= g.left && x - g.left < g.width) {
         const std::size_t i = row + (x - g.left);
         const T pixel = pixels[i];
-        const bool good = (!bad || bad[i] == 0) && usable(pixel);
+        const bool good = (!bad || bad[i] == 0) && usable_pixel(pixel);
         value = good ? static_cast<float>((static_cast<double>(pixel) - linear.mean) * linear.scale)
                      : 0.0F;
       }
@@ -221,9 +215,8 @@ void enqueue(const RawImages& raw, Normalize normalize, double eps, Moments* par
     check(cudaPeekAtLastError(), "launch of sum_up");
   }
   constexpr std::size_t per_block = std::size_t{threads} * values_per_thread;
-  const auto parts = static_cast<unsigned>((raw.geometry.map_width + per_block - 1) / per_block);
-  const auto rows =
-      static_cast<unsigned>(raw.geometry.map_height < 65535 ? raw.geometry.map_height : 65535);
+  const unsigned parts = blocks(raw.geometry.map_width, per_block);
+  const unsigned rows = grid_rows(raw.geometry.map_height);
   apply<T, Out>
       <<<dim3(parts, rows, images), threads, 0, stream>>>(raw, normalize, eps, partial, out);
   check(cudaPeekAtLastError(), "launch of apply");

@@ -1,6 +1,7 @@
 #include <cstdint>
 
 #include "gpu/cuda/cuda_check.h"
+#include "gpu/cuda/grid.h"
 #include "gpu/cuda/threshold_kernels.h"
 
 namespace pnflow {
@@ -184,10 +185,6 @@ __global__ void __launch_bounds__(threads)
   }
 }
 
-unsigned blocks(std::size_t work, std::size_t each) {
-  return static_cast<unsigned>((work + each - 1) / each);
-}
-
 }  // namespace
 
 std::size_t threshold_bytes(std::size_t images, std::size_t pixels) { return images * pixels * 8; }
@@ -214,8 +211,7 @@ void find_by_threshold(const RawImages& raw, const ThresholdRule& rule, int radi
   check(cudaPeekAtLastError(), "launch of mark_lit_pixels");
   // Whole words of the row, so that a warp's 32 pixels always lie in one row.
   const std::size_t columns = geometry.words() * 64;
-  const auto rows =
-      static_cast<unsigned>(geometry.map_height < 65535 ? geometry.map_height : 65535);
+  const unsigned rows = grid_rows(geometry.map_height);
   grow_seeds<<<dim3(blocks(columns, threads), rows, images), threads, 0, stream>>>(
       geometry, rule, scratch.flags, format, maps);
   check(cudaPeekAtLastError(), "launch of grow_seeds");
