@@ -11,10 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string cuda_version(int version) {
-  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
-}
-
 double gib(std::size_t bytes) { return static_cast<double>(bytes) / (1U << 30U); }
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }

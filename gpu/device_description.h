@@ -27,6 +27,9 @@ struct DeviceSurvey {
   std::vector<DeviceDescription> devices;
 };
 
+// "13.0" of 13000, as CUDA numbers its versions.
+std::string cuda_version(int version);
+
 // Copies between a GPU and the host's memory, in bytes a second.
 struct CopySpeeds {
   // Pinned memory: each direction alone, and the sum of both at the same time.

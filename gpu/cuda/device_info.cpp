@@ -16,10 +16,6 @@ namespace {
 
 constexpr int least_capability = 8;  // what the module has machine code for, and what is newer
 
-std::string cuda_version(int version) {
-  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
-}
-
 // 0: there is none.
 int driver_version() {
   int version = 0;

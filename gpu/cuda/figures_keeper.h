@@ -26,7 +26,7 @@ class FiguresKeeper {
   void add(const Done& done);
   // Begins anew: what was warm-up does not count.
   void restart();
-  // Memory is not in it.
+  // Without the device's name and the bytes that are held.
   PipelineFigures figures() const;
 
  private:

@@ -242,12 +242,7 @@ std::size_t Pipeline::largest_that_fits() {
 }
 
 void Pipeline::run_empty(std::size_t images) {
-  const MapGeometry geometry{settings_.pad->height,
-                             settings_.pad->width,
-                             settings_.pad->height,
-                             settings_.pad->width,
-                             0,
-                             0};
+  const MapGeometry geometry = map_geometry(settings_.pad->height, settings_.pad->width, {});
   constexpr DType widest = DType::f32;  // of those that detectors usually have
   // All images are the same one: only the device needs room for all of them.
   MutableArray pixels(*pinned_pool(), widest, {geometry.pixels()});
