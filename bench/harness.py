@@ -48,7 +48,7 @@ def arguments(description: str, selects: bool = False) -> argparse.Namespace:
 # ---------------------------------------------------------------- measuring
 
 def pnflow_times(graph, node: str, options: argparse.Namespace, *, settings=(), push=None,
-                 workers: int = 1) -> dict:
+                 workers: int = 1, cold: bool = False) -> dict:
     """One node alone: {"message": [seconds], "event": [seconds]}; "event" is empty for a source of
     messages that are not decoded."""
     with tempfile.NamedTemporaryFile(suffix=".json") as found:
@@ -57,6 +57,8 @@ def pnflow_times(graph, node: str, options: argparse.Namespace, *, settings=(), 
                    *itertools.chain.from_iterable(("--set", value) for value in settings)]
         if push:
             command += ["--push", push]
+        if cold:
+            command.append("--cold")
         done = subprocess.run(list(map(str, command)), cwd=ROOT, text=True, capture_output=True)
         if done.returncode != 0:
             raise NotMeasured(f"{shlex.join(map(str, command))}: {done.stderr.strip()[-300:]}")

@@ -41,6 +41,18 @@ def test_a_node_is_measured_beside_its_alternative(node, alternative):
     assert (kept.read_bytes() if kept.exists() else None) == before  # --only leaves it alone
 
 
+def test_a_node_alone_is_compared_with_the_same_node_in_a_run():
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench" / "solo.py", "--pairs", "1"], text=True,
+        env={**os.environ, "PNFLOW_BINARY": str(binary()), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = done.stdout.splitlines()[2:]
+    assert len(rows) == 2
+    for row in rows:
+        assert re.fullmatch(r"\| .+ \| [\d.]+ [mu]s \| [\d.]+ [mu]s \| \d+\.\d{3} \|", row), row
+
+
 # ---------------------------------------------------------------- comparing
 
 def test_slower_is_what_takes_longer_by_more_than_a_tenth_and_more_than_its_spread(report):
