@@ -34,7 +34,7 @@ void find(benchmark::State& state) {
   ThresholdFinder finder(settings);
   for (auto _ : state) {
     benchmark::DoNotOptimize(finder.find(reinterpret_cast<const std::byte*>(pixels.data()),
-                                         DType::i16, nullptr, height, width));
+                                         DType::i16, nullptr, height, width, width));
   }
   const auto done = static_cast<double>(state.iterations()) * static_cast<double>(pixels.size());
   state.counters["s_per_pixel"] =

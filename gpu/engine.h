@@ -20,8 +20,9 @@ namespace pnflow {
 // One image of a micro-batch: where its raw pixels are, and where its results go. The memory
 // belongs to whoever launches the micro-batch and stays until that is done.
 struct EngineImage {
-  const std::byte* pixels = nullptr;  // height x width elements of the micro-batch's dtype
-  const std::uint8_t* bad = nullptr;  // height x width, not 0 = bad; nullptr: none is
+  // height rows of width elements of the micro-batch's dtype, geometry.stride elements apart
+  const std::byte* pixels = nullptr;
+  const std::uint8_t* bad = nullptr;  // likewise, bytes, not 0 = bad; nullptr: none is
   std::byte* map = nullptr;           // MapGeometry::map_bytes() bytes, 8-byte aligned
   float* logits = nullptr;            // 2 x map_height x map_width, or nullptr: not wanted
   // What `bad` points into. An engine that keeps a copy of the mask keeps this too, so that as long

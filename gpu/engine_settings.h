@@ -51,11 +51,11 @@ struct EngineSettings {
   Precision precision = Precision::float32;
   // GPUs, by index, one pipeline on each; an index may be there more than once. Empty: the CPU.
   std::vector<int> devices;
-  int buffers = 2;             // sets of buffers of a pipeline: its micro-batches in flight
-  int instances = 1;           // engines to make on the CPU
-  int threads = 1;             // that one of these may compute with
-  std::size_t batch_size = 1;  // images in a micro-batch, at most
-  std::optional<MapPadding> pad;
+  int buffers = 2;                // sets of buffers of a pipeline: its micro-batches in flight
+  int instances = 1;              // engines to make on the CPU
+  int threads = 1;                // that one of these may compute with
+  std::size_t batch_size = 1;     // images in a micro-batch, at most
+  std::optional<MapPadding> pad;  // the size of all maps; nothing: each has its images' size
   double normalize_eps = 1e-5;
   MapFormat output = MapFormat::bits;
   bool logits = false;

@@ -18,8 +18,8 @@ struct Linear {
 template <class T>
 class Image {
  public:
-  Image(const std::byte* raw, const std::uint8_t* bad, std::size_t pixels)
-      : pixels_(reinterpret_cast<const T*>(raw)), bad_(bad), count_(pixels) {}
+  Image(const std::byte* raw, const std::uint8_t* bad, const MapGeometry& geometry)
+      : pixels_(reinterpret_cast<const T*>(raw)), bad_(bad), geometry_(geometry) {}
 
   T operator[](std::size_t i) const { return pixels_[i]; }
   bool good(std::size_t i) const { return (!bad_ || bad_[i] == 0) && usable_pixel(pixels_[i]); }
@@ -29,29 +29,34 @@ class Image {
   Linear instance(std::size_t zeros, double eps) const {
     std::size_t good_pixels = 0;
     double sum = 0;
-    for (std::size_t i = 0; i < count_; ++i) {
-      if (!good(i)) continue;
+    for_each_good([&](double pixel) {
       ++good_pixels;
-      sum += static_cast<double>(pixels_[i]);
-    }
+      sum += pixel;
+    });
     if (good_pixels == 0) return {};
     const auto n = static_cast<double>(good_pixels + zeros);
     const double mean = sum / n;
     double squares = static_cast<double>(zeros) * mean * mean;
-    for (std::size_t i = 0; i < count_; ++i) {
-      if (!good(i)) continue;
-      const double d = static_cast<double>(pixels_[i]) - mean;
-      squares += d * d;
-    }
+    for_each_good([&](double pixel) { squares += (pixel - mean) * (pixel - mean); });
     // A constant image with eps 0 has no scale; it becomes 0.
     const double deviation = std::sqrt(squares / n + eps);
     return {mean, deviation > 0 ? 1 / deviation : 0};
   }
 
  private:
+  template <class Visit>
+  void for_each_good(Visit visit) const {
+    for (std::size_t y = 0; y < geometry_.height; ++y) {
+      const std::size_t first = y * geometry_.stride;
+      for (std::size_t i = first; i < first + geometry_.width; ++i) {
+        if (good(i)) visit(static_cast<double>(pixels_[i]));
+      }
+    }
+  }
+
   const T* pixels_;
   const std::uint8_t* bad_;
-  std::size_t count_;
+  const MapGeometry& geometry_;
 };
 
 template <class T>
@@ -70,7 +75,7 @@ void preprocess_as(const Image<T>& image, const MapGeometry& geometry, Normalize
   }
   for (std::size_t y = 0; y < geometry.height; ++y) {
     float* row = out + (geometry.top + y) * geometry.map_width + geometry.left;
-    const std::size_t first = y * geometry.width;
+    const std::size_t first = y * geometry.stride;
     for (std::size_t x = 0; x < geometry.width; ++x) {
       const std::size_t i = first + x;
       const double value = (static_cast<double>(image[i]) - linear.mean) * linear.scale;
@@ -85,7 +90,7 @@ void preprocess(const std::byte* raw, DType dtype, const std::uint8_t* bad,
                 const MapGeometry& geometry, Normalize normalize, double eps, float* out) {
   dispatch(dtype, [&](auto element) {
     using T = decltype(element);
-    preprocess_as(Image<T>(raw, bad, geometry.pixels()), geometry, normalize, eps, out);
+    preprocess_as(Image<T>(raw, bad, geometry), geometry, normalize, eps, out);
   });
 }
 

@@ -22,10 +22,10 @@ void visit_neighbours(std::size_t y, std::size_t x, std::size_t height, std::siz
 
 std::span<const std::uint8_t> ThresholdFinder::find(const std::byte* pixels, DType dtype,
                                                     const std::uint8_t* bad, std::size_t height,
-                                                    std::size_t width) {
+                                                    std::size_t width, std::size_t stride) {
   height_ = height;
   width_ = width;
-  quantise(pixels, dtype, bad);
+  quantise(pixels, dtype, bad, stride);
   counts_ = good_;
   for (int pass = 0; pass < threshold_exclusion_passes; ++pass) exclude_bright_pixels();
   mark_lit_pixels();
@@ -34,17 +34,20 @@ std::span<const std::uint8_t> ThresholdFinder::find(const std::byte* pixels, DTy
   return found_;
 }
 
-void ThresholdFinder::quantise(const std::byte* pixels, DType dtype, const std::uint8_t* bad) {
-  const std::size_t count = height_ * width_;
-  values_.resize(count);
-  good_.resize(count);
+void ThresholdFinder::quantise(const std::byte* pixels, DType dtype, const std::uint8_t* bad,
+                               std::size_t stride) {
+  values_.resize(height_ * width_);
+  good_.resize(height_ * width_);
   dispatch(dtype, [&](auto element) {
     using T = decltype(element);
     const T* raw = reinterpret_cast<const T*>(pixels);
-    for (std::size_t i = 0; i < count; ++i) {
-      const bool good = (!bad || bad[i] == 0) && ThresholdRule::finite(raw[i]);
-      good_[i] = good ? 1 : 0;
-      values_[i] = good ? ThresholdRule::quantised(raw[i]) : 0;
+    for (std::size_t y = 0; y < height_; ++y) {
+      for (std::size_t x = 0; x < width_; ++x) {
+        const std::size_t from = y * stride + x;
+        const bool good = (!bad || bad[from] == 0) && ThresholdRule::finite(raw[from]);
+        good_[y * width_ + x] = good ? 1 : 0;
+        values_[y * width_ + x] = good ? ThresholdRule::quantised(raw[from]) : 0;
+      }
     }
   });
 }

@@ -37,13 +37,14 @@ class ThresholdFinder {
       : rule_(settings), radius_(static_cast<std::size_t>(settings.radius)) {}
 
   // 1 where something was found, else 0; height x width, valid until the next call. `pixels` holds
-  // height x width elements of `dtype`, `bad` as many bytes (not 0 = bad pixel) or is nullptr.
-  // Linear in pixels whatever the radius. One thread at a time.
+  // height rows of width elements of `dtype`, `stride` elements apart, `bad` as many bytes (not 0 =
+  // bad pixel), laid out in the same way, or is nullptr. Linear in pixels whatever the radius. One
+  // thread at a time.
   std::span<const std::uint8_t> find(const std::byte* pixels, DType dtype, const std::uint8_t* bad,
-                                     std::size_t height, std::size_t width);
+                                     std::size_t height, std::size_t width, std::size_t stride);
 
  private:
-  void quantise(const std::byte* pixels, DType dtype, const std::uint8_t* bad);
+  void quantise(const std::byte* pixels, DType dtype, const std::uint8_t* bad, std::size_t stride);
   void exclude_bright_pixels();
   void mark_lit_pixels();
   void mark_seeds();

@@ -18,7 +18,7 @@ class ThresholdEngine : public BlockingEngine {
     for (const EngineImage& image : batch.images) {
       // The finder needs no padding: it works on the image and its answer is put into the map.
       const auto found = finder_.find(image.pixels, batch.dtype, image.bad, batch.geometry.height,
-                                      batch.geometry.width);
+                                      batch.geometry.width, batch.geometry.stride);
       store(found.data(), batch.geometry, image.map);
     }
   }

@@ -4,43 +4,17 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
+#include <limits>
 #include <string_view>
 #include <utility>
 
 #include "graph/error.h"
+#include "nodes/segmap_window.h"
 
 namespace pnflow {
 namespace {
 
 constexpr std::size_t word_bits = 64;
-
-std::size_t attribute_or(const Batch& batch, std::string_view name, std::size_t otherwise) {
-  const Attribute* attribute = batch.attribute(name);
-  if (attribute == nullptr) return otherwise;
-  const auto* value = std::get_if<std::int64_t>(attribute);
-  if (value == nullptr || *value < 0) {
-    throw DataError("wrong shape", fmt::format("attribute {} is not a size", name));
-  }
-  return static_cast<std::size_t>(*value);
-}
-
-// Where the image lies in what the model saw.
-struct Window {
-  Window(const Batch& batch, const CxiFormat& format)
-      : height(attribute_or(batch, "segmap_height", format.height)),
-        width(attribute_or(batch, "segmap_width", format.width)),
-        top(attribute_or(batch, "segmap_top", 0)),
-        left(attribute_or(batch, "segmap_left", 0)) {
-    if (top > height || left > width || format.height > height - top ||
-        format.width > width - left) {
-      throw DataError("wrong shape",
-                      fmt::format("an image of {}x{} at {},{} does not lie in a map of {}x{}",
-                                  format.height, format.width, top, left, height, width));
-    }
-  }
-  std::size_t height, width, top, left;
-};
 
 // One event of field `name`, which must have `per_event` elements of each.
 Array event_of(const Batch& batch, std::string_view name, std::size_t event,
@@ -54,45 +28,58 @@ Array event_of(const Batch& batch, std::string_view name, std::size_t event,
   return entry;
 }
 
+// Calls copy(panel, row of the map, place in the stacked image of the row's first pixel) for the
+// rows that the model saw.
+template <class Copy>
+void for_each_row(const SegmapWindow& window, const CxiFormat& format, const Copy& copy) {
+  for (std::size_t panel = 0; panel < format.panels; ++panel) {
+    for (std::size_t y = 0; y < window.height; ++y) {
+      const std::size_t row = panel * format.height + window.crop_top + y;
+      copy(panel, window.top + y, row * format.width + window.crop_left);
+    }
+  }
+}
+
 }  // namespace
 
 Array segmap_of(const Batch& batch, std::size_t event, const CxiFormat& format) {
-  const Window window(batch, format);
+  const SegmapWindow window(batch, format.height, format.width);
   const bool bits = batch.array("segmap").dtype() == DType::u64;
-  const std::size_t row_length = bits ? (window.width + word_bits - 1) / word_bits : window.width;
-  const Array stored = event_of(batch, "segmap", event, format.panels * window.height * row_length);
+  const std::size_t row_length =
+      bits ? (window.map_width + word_bits - 1) / word_bits : window.map_width;
+  const Array stored =
+      event_of(batch, "segmap", event, format.panels * window.map_height * row_length);
   MutableArray map(*heap_pool(), DType::u8, {format.rows(), format.width});
-  auto out = map.as<std::uint8_t>().begin();
-  for (std::size_t row = 0; row < format.rows(); ++row) {
-    const std::size_t stored_row =
-        row / format.height * window.height + window.top + row % format.height;
+  std::ranges::fill(map.as<std::uint8_t>(), std::uint8_t{0});
+  for_each_row(window, format, [&](std::size_t panel, std::size_t y, std::size_t out) {
+    const std::size_t first = (panel * window.map_height + y) * row_length;
+    auto to = map.as<std::uint8_t>().subspan(out, window.width);
     if (bits) {
-      const auto words = stored.as<std::uint64_t>().subspan(stored_row * row_length, row_length);
-      for (std::size_t x = window.left; x < window.left + format.width; ++x) {
-        *out++ = static_cast<std::uint8_t>(words[x / word_bits] >> (x % word_bits) & 1U);
+      const auto words = stored.as<std::uint64_t>().subspan(first, row_length);
+      for (std::size_t i = 0; i < window.width; ++i) {
+        const std::size_t x = window.left + i;
+        to[i] = static_cast<std::uint8_t>(words[x / word_bits] >> (x % word_bits) & 1U);
       }
     } else {
-      const auto pixels =
-          stored.as<std::uint8_t>().subspan(stored_row * row_length + window.left, format.width);
-      out = std::ranges::copy(pixels, out).out;
+      std::ranges::copy(stored.as<std::uint8_t>().subspan(first + window.left, window.width),
+                        to.begin());
     }
-  }
+  });
   return std::move(map).freeze();
 }
 
 Array logits_of(const Batch& batch, std::size_t event, std::size_t which, const CxiFormat& format) {
-  const Window window(batch, format);
+  const SegmapWindow window(batch, format.height, format.width);
   const Array stored =
-      event_of(batch, "logits", event, format.panels * 2 * window.height * window.width);
+      event_of(batch, "logits", event, format.panels * 2 * window.map_height * window.map_width);
   MutableArray map(*heap_pool(), DType::f32, {format.rows(), format.width});
-  auto out = map.as<float>().begin();
-  for (std::size_t row = 0; row < format.rows(); ++row) {
-    const std::size_t image = row / format.height * 2 + which;
-    const std::size_t stored_row = image * window.height + window.top + row % format.height;
-    const auto pixels =
-        stored.as<float>().subspan(stored_row * window.width + window.left, format.width);
-    out = std::ranges::copy(pixels, out).out;
-  }
+  std::ranges::fill(map.as<float>(), std::numeric_limits<float>::quiet_NaN());
+  for_each_row(window, format, [&](std::size_t panel, std::size_t y, std::size_t out) {
+    const std::size_t row = (panel * 2 + which) * window.map_height + y;
+    std::ranges::copy(
+        stored.as<float>().subspan(row * window.map_width + window.left, window.width),
+        map.as<float>().subspan(out, window.width).begin());
+  });
   return std::move(map).freeze();
 }
 

@@ -40,6 +40,18 @@ bool in_image(const Peak& peak, const PanelPixels& image) {
   return inside(peak.y, image.height) && inside(peak.x, image.width);
 }
 
+// From coordinates of the part of the image that the model saw to those of the image.
+void shift(Peak& peak, const SegmapWindow& window) {
+  const auto top = static_cast<std::int32_t>(window.crop_top);
+  const auto left = static_cast<std::int32_t>(window.crop_left);
+  peak.y += top;
+  peak.x += left;
+  peak.box = {.y0 = peak.box.y0 + top,
+              .x0 = peak.box.x0 + left,
+              .y1 = peak.box.y1 + top,
+              .x1 = peak.box.x1 + left};
+}
+
 // Leaves the position as it is where the weights add up to nothing.
 void use_weighted_position(Peak& peak, const PeakProperties& properties) {
   const double y = properties.weighted_y / properties.weight;
@@ -144,6 +156,7 @@ void FindPeaks::find_in_panel(const SegmapView& view, std::size_t event, std::si
     peak.sigma = properties.sigma;
     peak.snr = properties.snr;
     if (params_.position == PeakPosition::intensity) use_weighted_position(peak, properties);
+    shift(peak, view.window());
     if (wanted(peak, counts)) peaks.add(peak);
   }
   components.trim(scratch_kept);

@@ -40,7 +40,13 @@ void Infer::open(OpenContext& context) {
   services_ = &context.services();
   region_ = context.region();
   window_ = context.window();
-  options_ = {params_.pad, params_.normalize, params_.output, params_.logits, {}, {}};
+  options_ = {.pad = params_.pad,
+              .crop = params_.crop,
+              .normalize = params_.normalize,
+              .output = params_.output,
+              .logits = params_.logits,
+              .mask = {},
+              .results = {}};
   if (!params_.mask.empty()) options_.mask = load_mask(params_.mask, params_.mask_dataset);
   engines_ = make_engines(context.registry(), engine_settings(context), params_.devices.all);
   engines_left_ = static_cast<int>(engines_.size());
@@ -72,6 +78,11 @@ void Infer::start_feeders() {
   for (auto& one : warm) one.get();
 }
 
+std::optional<MapPadding> Infer::map_size() const {
+  if (params_.pad || !params_.crop) return params_.pad;
+  return MapPadding{.height = params_.crop->height, .width = params_.crop->width};
+}
+
 EngineSettings Infer::engine_settings(const OpenContext& context) const {
   EngineSettings settings;
   settings.node = context.node_name();
@@ -84,7 +95,7 @@ EngineSettings Infer::engine_settings(const OpenContext& context) const {
   settings.instances = params_.instances;
   settings.threads = params_.threads;
   settings.batch_size = params_.batch_size;
-  settings.pad = params_.pad;
+  settings.pad = map_size();
   settings.normalize_eps = params_.normalize_eps;
   settings.output = params_.output;
   settings.logits = params_.logits;

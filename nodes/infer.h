@@ -36,6 +36,7 @@ class Infer : public AsyncTransform {
     Duration max_wait = std::chrono::milliseconds(20);
     int instances = 1;
     int threads = 1;
+    std::optional<MapCrop> crop = {};
     std::optional<MapPadding> pad = {};
     Normalize normalize = Normalize::instance;
     double normalize_eps = 1e-5;
@@ -58,6 +59,8 @@ class Infer : public AsyncTransform {
   std::vector<Figure> figures() override;
 
  private:
+  // The size of the maps, where it is known before images come.
+  std::optional<MapPadding> map_size() const;
   EngineSettings engine_settings(const OpenContext& context) const;
   void start_feeders();
   void feed(InferenceEngine& engine);

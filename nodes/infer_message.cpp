@@ -9,6 +9,7 @@
 
 #include "graph/error.h"
 #include "io/mask_file.h"
+#include "nodes/segmap_window.h"
 
 namespace pnflow {
 
@@ -33,7 +34,7 @@ InferMessage::InferMessage(Batch batch, const Context& context, const Options& o
   if (shape.size() == 4) panels_ = shape[1];
   key_ = {image_.dtype(), shape[shape.size() - 2], shape.back(),
           is_normalized(batch_) ? Normalize::none : options.normalize};
-  geometry_ = map_geometry(key_.height, key_.width, options.pad);
+  geometry_ = map_geometry(key_.height, key_.width, options.pad, options.crop);
   choose_mask(options);
   for (std::size_t event = 0; event < batch_.events(); ++event) {
     if (context.alive(event)) living_.push_back(event);
@@ -87,10 +88,12 @@ EngineImage InferMessage::image(std::size_t index) {
   const auto part = [&](std::span<std::byte> bytes) {
     return bytes.data() + at * (bytes.size() / all);
   };
+  const std::size_t received = key_.height * key_.width;
+  const std::size_t first = geometry_.crop_top * geometry_.stride + geometry_.crop_left;
   EngineImage image;
-  image.pixels = image_.raw().data() + at * geometry_.pixels() * size_of(key_.dtype);
+  image.pixels = image_.raw().data() + (at * received + first) * size_of(key_.dtype);
   if (mask_) {
-    image.bad = mask_->as<std::uint8_t>().data() + panel * geometry_.pixels();
+    image.bad = mask_->as<std::uint8_t>().data() + panel * received + first;
     image.bad_storage = mask_->storage();
   }
   image.map = part(segmap_->raw());
@@ -116,10 +119,7 @@ void InferMessage::answer() {
   batch_.set("segmap", std::move(*segmap_).freeze());
   if (logits_) batch_.set("logits", std::move(*logits_).freeze());
   if (own_mask_) batch_.set_message_field("mask", std::move(*mask_));
-  batch_.set_attribute("segmap_height", static_cast<std::int64_t>(geometry_.map_height));
-  batch_.set_attribute("segmap_width", static_cast<std::int64_t>(geometry_.map_width));
-  batch_.set_attribute("segmap_top", static_cast<std::int64_t>(geometry_.top));
-  batch_.set_attribute("segmap_left", static_cast<std::int64_t>(geometry_.left));
+  set_segmap_window(batch_, geometry_);
   image_ = {};  // whoever still refers to this message does not hold its pixels
   std::move(*completion_).answer(std::move(batch_));
 }

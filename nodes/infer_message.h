@@ -33,6 +33,7 @@ class InferMessage {
  public:
   struct Options {
     std::optional<MapPadding> pad;
+    std::optional<MapCrop> crop;
     Normalize normalize = Normalize::instance;
     MapFormat output = MapFormat::bits;
     bool logits = false;
@@ -46,7 +47,7 @@ class InferMessage {
   };
 
   // Takes the batch's field "image", (B,H,W) or (B,C,H,W). Throws DataError: no such field, a shape
-  // that does not fit the mask or the padding.
+  // that does not fit the mask, the crop or the padding.
   InferMessage(Batch batch, const Context& context, const Options& options);
 
   const MicroBatchKey& key() const { return key_; }

@@ -1,8 +1,31 @@
 #include "nodes/infer.h"
 
+#include <fmt/format.h>
+
 namespace pnflow {
 
 namespace {
+
+void describe_crop(Spec<MapCrop>& s) {
+  s.param("height", &MapCrop::height)
+      .required()
+      .range(1, 1 << 20)
+      .unit("pixels")
+      .help("of what the model sees");
+  s.param("width", &MapCrop::width)
+      .required()
+      .range(1, 1 << 20)
+      .unit("pixels")
+      .help("of what the model sees");
+  s.param("top", &MapCrop::top)
+      .range(0, 1 << 20)
+      .unit("pixels")
+      .help("row of its first pixel in the image; absent: in the middle");
+  s.param("left", &MapCrop::left)
+      .range(0, 1 << 20)
+      .unit("pixels")
+      .help("column of its first pixel in the image; absent: in the middle");
+}
 
 void describe_padding(Spec<MapPadding>& s) {
   s.param("height", &MapPadding::height)
@@ -69,7 +92,8 @@ void describe_fields(Spec<Infer::Params>& s) {
       .rank(3, 4)
       .help(
           "where peaks are; attributes segmap_height and segmap_width [pixels] are the map's size, "
-          "segmap_top and segmap_left the place of the image's first pixel in it");
+          "segmap_top and segmap_left the place in it of the first pixel that the model saw, "
+          "crop_height, crop_width, crop_top and crop_left the part of the image that it saw");
   s.adds("logits")
       .dtypes({DType::f32})
       .rank(4, 5)
@@ -104,6 +128,12 @@ void add_checks(Spec<Infer::Params>& s) {
   s.check("logits", [=](const P& p) -> std::optional<std::string> {
     if (!has_network(p) && p.logits) return "engine '" + p.engine + "' has no 'logits'";
     return {};
+  });
+  s.check("pad", [](const P& p) -> std::optional<std::string> {
+    if (!p.crop || !p.pad) return {};
+    if (p.pad->height >= p.crop->height && p.pad->width >= p.crop->width) return {};
+    return fmt::format("'pad' to {}x{} is smaller than 'crop' of {}x{} (height x width)",
+                       p.pad->height, p.pad->width, p.crop->height, p.crop->width);
   });
   s.check("mask_dataset", [](const P& p) -> std::optional<std::string> {
     if (p.mask.empty() && !p.mask_dataset.empty()) return "'mask_dataset' needs 'mask'";
@@ -156,6 +186,9 @@ void Infer::describe(Spec<Params>& s) {
   s.param("threads", &Params::threads)
       .range(1, 1024)
       .help("that one instance on the CPU computes with");
+  s.group<MapCrop>("crop", &Params::crop,
+                   "part of each image that the model sees, the rest having no peaks; absent: all",
+                   describe_crop);
   s.group<MapPadding>("pad", &Params::pad, "size to which images are padded; absent: none",
                       describe_padding);
   s.param("normalize", &Params::normalize)
@@ -163,7 +196,9 @@ void Infer::describe(Spec<Params>& s) {
       .choice("instance", Normalize::instance)
       .choice("instance_padded", Normalize::instance_padded)
       .help(
-          "(x - mean) / sqrt(variance + eps) of each image's good pixels, padding entering as 0; "
+          "(x - mean) / sqrt(variance + eps) of each image's good pixels after 'crop', padding "
+          "entering "
+          "as 0; "
           "or of the padded image with its zeros");
   s.param("normalize_eps", &Params::normalize_eps).range(0, 1e6).help("eps of the normalisation");
   s.param("output", &Params::output)

@@ -70,7 +70,7 @@ class Moments {
 template <class T, class Visit>
 void for_each_usable(const PanelPixels& panel, std::int32_t y, std::int32_t begin, std::int32_t end,
                      const Visit& visit) {
-  const std::size_t start = static_cast<std::size_t>(y) * panel.width;
+  const std::size_t start = static_cast<std::size_t>(y) * panel.stride;
   const T* values = reinterpret_cast<const T*>(panel.pixels) + start;
   const std::uint8_t* mask = panel.mask == nullptr ? nullptr : panel.mask + start;
   for (std::int32_t x = begin; x < end; ++x) {
@@ -160,7 +160,7 @@ void PeakMeter::fetch(const PixelBox& area) const {
   constexpr auto step = static_cast<std::int32_t>(cache_line / sizeof(T));
   const T* values = reinterpret_cast<const T*>(panel_.pixels);
   for (std::int32_t y = area.y0; y <= area.y1; ++y) {
-    const T* row = values + static_cast<std::size_t>(y - area_.y0) * panel_.width;
+    const T* row = values + static_cast<std::size_t>(y - area_.y0) * panel_.stride;
     for (std::int32_t x = area.x0; x < area.x1; x += step) __builtin_prefetch(row + (x - area_.x0));
     __builtin_prefetch(row + (area.x1 - area_.x0));
   }

@@ -14,9 +14,10 @@ namespace pnflow {
 // are the panel, what is around them is padding.
 struct PanelPixels {
   DType dtype = DType::u8;
-  const std::byte* pixels = nullptr;   // (height, width) elements of `dtype` in C order
-  const std::uint8_t* mask = nullptr;  // (height, width), nonzero = bad; nullptr: all are good
+  const std::byte* pixels = nullptr;   // height rows of width elements of `dtype`
+  const std::uint8_t* mask = nullptr;  // likewise, nonzero = bad; nullptr: all are good
   std::size_t height = 0, width = 0;
+  std::size_t stride = 0;  // elements from one row to the next one
   std::size_t top = 0, left = 0;
 };
 

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <string>
-#include <variant>
-
 #include "graph/error.h"
 
 namespace pnflow {
@@ -20,17 +17,6 @@ const Array& field_with_panels(const Batch& batch, const char* name) {
   return array;
 }
 
-// The attribute's value, or `otherwise` when the batch has none.
-std::size_t extent(const Batch& batch, const char* name, std::size_t otherwise) {
-  const Attribute* attribute = batch.attribute(name);
-  if (attribute == nullptr) return otherwise;
-  const auto* value = std::get_if<std::int64_t>(attribute);
-  if (value == nullptr || *value < 0) {
-    throw DataError("wrong shape", fmt::format("'{}' is not a number of pixels", name));
-  }
-  return static_cast<std::size_t>(*value);
-}
-
 }  // namespace
 
 SegmapView::SegmapView(const Batch& batch)
@@ -39,26 +25,10 @@ SegmapView::SegmapView(const Batch& batch)
       mask_(batch.find("mask")),
       panels_(image_.rank() == 4 ? image_.shape()[1] : 1),
       height_(image_.shape()[image_.rank() - 2]),
-      width_(image_.shape().back()) {
-  read_attributes(batch);
+      width_(image_.shape().back()),
+      window_(batch, height_, width_) {
   check_segmap();
   check_mask();
-}
-
-void SegmapView::read_attributes(const Batch& batch) {
-  map_height_ = extent(batch, "segmap_height", height_);
-  map_width_ = extent(batch, "segmap_width", width_);
-  top_ = extent(batch, "segmap_top", 0);
-  left_ = extent(batch, "segmap_left", 0);
-  const auto inside = [](std::size_t first, std::size_t length, std::size_t whole) {
-    return length <= whole && first <= whole - length;
-  };
-  if (!inside(top_, height_, map_height_) || !inside(left_, width_, map_width_)) {
-    throw DataError("wrong shape",
-                    fmt::format("images of {}x{} at row {}, column {} do not lie within the "
-                                "segmentation map of {}x{}",
-                                height_, width_, top_, left_, map_height_, map_width_));
-  }
 }
 
 void SegmapView::check_segmap() const {
@@ -67,8 +37,9 @@ void SegmapView::check_segmap() const {
                     fmt::format("'segmap' is {}, not uint8 or uint64", name_of(segmap_.dtype())));
   }
   Shape expected = image_.shape();
-  expected[expected.size() - 2] = map_height_;
-  expected.back() = segmap_.dtype() == DType::u64 ? words_per_row(map_width_) : map_width_;
+  expected[expected.size() - 2] = window_.map_height;
+  expected.back() =
+      segmap_.dtype() == DType::u64 ? words_per_row(window_.map_width) : window_.map_width;
   if (segmap_.shape() != expected) {
     throw DataError("wrong shape",
                     fmt::format("'segmap' is {} ({}); for images of {} it must be {}",
@@ -94,27 +65,32 @@ void SegmapView::check_mask() const {
 void SegmapView::label(std::size_t event, std::size_t panel, Connectivity connectivity,
                        ConnectedComponents& components) const {
   const std::size_t map = event * panels_ + panel;
+  const std::size_t height = window_.map_height;
+  const std::size_t width = window_.map_width;
   if (segmap_.dtype() == DType::u64) {
-    const std::size_t words = map_height_ * words_per_row(map_width_);
-    components.label_bits(segmap_.as<std::uint64_t>().subspan(map * words, words), map_height_,
-                          map_width_, connectivity);
+    const std::size_t words = height * words_per_row(width);
+    components.label_bits(segmap_.as<std::uint64_t>().subspan(map * words, words), height, width,
+                          connectivity);
   } else {
-    const std::size_t bytes = map_height_ * map_width_;
-    components.label_bytes(segmap_.as<std::uint8_t>().subspan(map * bytes, bytes), map_height_,
-                           map_width_, connectivity);
+    const std::size_t bytes = height * width;
+    components.label_bytes(segmap_.as<std::uint8_t>().subspan(map * bytes, bytes), height, width,
+                           connectivity);
   }
 }
 
 PanelPixels SegmapView::pixels(std::size_t event, std::size_t panel) const {
   const std::size_t size = height_ * width_;
+  const std::size_t first = window_.crop_top * width_ + window_.crop_left;
+  const std::size_t pixel = (event * panels_ + panel) * size + first;
   PanelPixels out;
   out.dtype = image_.dtype();
-  out.pixels = image_.raw().data() + (event * panels_ + panel) * size * size_of(image_.dtype());
-  out.mask = mask_ == nullptr ? nullptr : mask_->as<std::uint8_t>().data() + panel * size;
-  out.height = height_;
-  out.width = width_;
-  out.top = top_;
-  out.left = left_;
+  out.pixels = image_.raw().data() + pixel * size_of(image_.dtype());
+  out.mask = mask_ == nullptr ? nullptr : mask_->as<std::uint8_t>().data() + panel * size + first;
+  out.height = window_.height;
+  out.width = window_.width;
+  out.stride = width_;
+  out.top = window_.top;
+  out.left = window_.left;
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "graph/batch.h"
 #include "nodes/connected_components.h"
 #include "nodes/peak_properties.h"
+#include "nodes/segmap_window.h"
 
 namespace pnflow {
 
@@ -16,10 +17,9 @@ namespace pnflow {
 //            (events, [panels,] Hm, ceil(Wm / 64)), least significant bit first
 //   mask     optional message field, uint8, ([panels,] H, W), nonzero = bad pixel
 //
-// The map has the size of the image, Hm x Wm = H x W, unless the batch has the attributes
-// (integers, pixels) segmap_height and segmap_width, the size of a map that includes a model's
-// padding, and segmap_top and segmap_left, the place of the image's first pixel in it (default 0).
-// Refers to the batch, which must outlive it. Safe to use from any thread.
+// The map has the size of the image, Hm x Wm = H x W, unless the batch's attributes say something
+// else (nodes/segmap_window.h). Refers to the batch, which must outlive it. Safe to use from any
+// thread.
 class SegmapView {
  public:
   // Throws DataError: "missing field"; "wrong dtype"; "wrong shape" when the fields do not fit
@@ -27,14 +27,14 @@ class SegmapView {
   explicit SegmapView(const Batch& batch);
 
   std::size_t panels() const { return panels_; }
+  const SegmapWindow& window() const { return window_; }
   // Labels the map of one panel of one event, padding included.
   void label(std::size_t event, std::size_t panel, Connectivity connectivity,
              ConnectedComponents& components) const;
-  // The raw pixels that belong to it.
+  // The raw pixels that belong to it: of the part of the image that the model saw.
   PanelPixels pixels(std::size_t event, std::size_t panel) const;
 
  private:
-  void read_attributes(const Batch& batch);
   void check_segmap() const;
   void check_mask() const;
 
@@ -43,8 +43,7 @@ class SegmapView {
   const Array* mask_;
   std::size_t panels_ = 1;
   std::size_t height_ = 0, width_ = 0;
-  std::size_t map_height_ = 0, map_width_ = 0;
-  std::size_t top_ = 0, left_ = 0;
+  SegmapWindow window_;
 };
 
 }  // namespace pnflow

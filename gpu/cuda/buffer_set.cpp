@@ -57,28 +57,43 @@ void BufferSet::upload(MaskCache& masks, cudaStream_t stream) {
 }
 
 void BufferSet::upload_pixels(cudaStream_t stream) {
-  const std::size_t bytes = batch_->geometry.pixels() * size_of(batch_->dtype);
+  const MapGeometry& geometry = batch_->geometry;
+  const std::size_t element = size_of(batch_->dtype);
+  const std::size_t bytes = geometry.pixels() * element;
   const std::size_t pitch = aligned(bytes);
   pixels_.reserve(raw_.images * pitch);
   raw_.pixels = pixels_.data();
   raw_.pitch = pitch;
-  const auto copy = [&](std::size_t image, const std::byte* from, std::size_t from_pitch,
-                        std::size_t count) {
-    check(cudaMemcpy2DAsync(pixels_.data() + image * pitch, pitch, from, from_pitch, bytes, count,
+  const auto copy = [&](std::size_t image, std::size_t to_pitch, const std::byte* from,
+                        std::size_t from_pitch, std::size_t row, std::size_t rows) {
+    check(cudaMemcpy2DAsync(pixels_.data() + image * pitch, to_pitch, from, from_pitch, row, rows,
                             cudaMemcpyHostToDevice, stream),
           "cudaMemcpy2DAsync to the device");
   };
   const auto place = [&](std::size_t image) { return batch_->images[image].pixels; };
-  for_each_stretch(raw_.images, bytes, place, [&](std::size_t first, std::size_t count) {
-    if (all_pinned(place(first), count * bytes)) return copy(first, place(first), bytes, count);
+  // Images that fill the received ones go up many at a time, a row of the copy being an image. Of
+  // others only the part that is wanted goes up, an image at a time.
+  const auto copy_pinned = [&](std::size_t first, std::size_t count) {
+    if (geometry.whole_rows()) return copy(first, pitch, place(first), bytes, bytes, count);
+    const std::size_t row = geometry.width * element;
+    copy(first, row, place(first), geometry.stride * element, row, geometry.height);
+  };
+  const std::size_t extent = geometry.extent() * element;
+  const auto upload = [&](std::size_t first, std::size_t count) {
+    if (all_pinned(place(first), (count - 1) * bytes + extent)) return copy_pinned(first, count);
     staging_.reserve(raw_.images * pitch);
     for (std::size_t image = first; image < first + count; ++image) {
       // One by one, so that the first is on its way while the second is copied.
-      std::memcpy(staging_.data() + image * pitch, place(image), bytes);
-      copy(image, staging_.data() + image * pitch, pitch, 1);
+      copy_image(place(image), element, geometry, staging_.data() + image * pitch);
+      copy(image, pitch, staging_.data() + image * pitch, pitch, bytes, 1);
     }
     staged_images_ += count;
-  });
+  };
+  if (geometry.whole_rows()) {
+    for_each_stretch(raw_.images, bytes, place, upload);
+  } else {
+    for (std::size_t image = 0; image < raw_.images; ++image) upload(image, 1);
+  }
   bytes_up_ += raw_.images * bytes;
 }
 
@@ -94,7 +109,7 @@ void BufferSet::upload_masks(MaskCache& masks, cudaStream_t stream) {
     const EngineImage& from = batch_->images[image];
     list[image] = from.bad == nullptr
                       ? nullptr
-                      : masks.find(from.bad, bytes, from.bad_storage,
+                      : masks.find(from.bad, batch_->geometry, from.bad_storage,
                                    mask_staging_.data() + list_bytes + image * bytes, stream);
   }
   bad_.reserve(list_bytes);

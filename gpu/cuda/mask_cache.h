@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gpu/cuda/cuda_memory.h"
+#include "gpu/map_geometry.h"
 
 namespace pnflow {
 
@@ -23,17 +24,17 @@ class MaskCache {
   // A micro-batch begins. Entries of one that began `in_flight` ago are not in use any more.
   void begin() { ++now_; }
 
-  // Where the mask at `host` is in the device's memory. When it has to go up, it does so on
-  // `stream` out of `staging`: pinned room for `bytes`, used until the stream has got there.
-  // Throws CudaError.
-  const std::uint8_t* find(const std::uint8_t* host, std::size_t bytes,
+  // Where the mask at `host`, of images of this geometry, is in the device's memory. When it has to
+  // go up, it does so on `stream` out of `staging`: pinned room for a byte a pixel, used until the
+  // stream has got there. Throws CudaError.
+  const std::uint8_t* find(const std::uint8_t* host, const MapGeometry& geometry,
                            const std::shared_ptr<const std::byte>& storage, std::byte* staging,
                            cudaStream_t stream);
 
  private:
   struct Entry {
     const std::uint8_t* host = nullptr;
-    std::size_t bytes = 0;
+    MapGeometry geometry;
     std::shared_ptr<const std::byte> storage;  // so that nothing else can be at that address
     CudaBuffer copy{MemoryKind::device};
     std::uint64_t last_used = 0;

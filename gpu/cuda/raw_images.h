@@ -10,7 +10,8 @@ namespace pnflow {
 
 // The raw images of a micro-batch in a device's memory.
 struct RawImages {
-  const std::byte* pixels = nullptr;  // of image i at i * pitch: height x width elements of dtype
+  const std::byte* pixels = nullptr;  // of image i at i * pitch: height x width elements of dtype,
+                                      // without what has been cropped
   std::size_t pitch = 0;              // bytes, a multiple of 256
   DType dtype = DType::u16;
   // Of each image its bad pixels (height x width, not 0 = bad) or nullptr; the list itself is in

@@ -71,9 +71,10 @@ class Result:
                             [results[f"logit_map_class{c}"][i] for c in (0, 1)])
 
 
-def infer(directory, stream: list[bytes], settings: dict) -> Result:
+def infer(directory, stream: list[bytes], settings: dict, **changes) -> Result:
+    """`changes` are chain()'s."""
     cxi = {"save_segmap": True, "save_logits": settings.get("logits", False)}
-    with Run(directory, chain(infer=settings, cxi=cxi)) as run:
+    with Run(directory, chain(infer=settings, cxi=cxi, **changes)) as run:
         with Push(run.wait_running().endpoint()) as push:
             push.send_all(stream)
         return Result(directory, run.finish())

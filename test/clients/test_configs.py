@@ -100,7 +100,7 @@ def test_hits_only_is_demo_with_its_own_settings(tmp_path):
     assert reports[0]["vetoed"] == {"few peaks": 4}
 
 
-@pytest.mark.parametrize("name", ["measure", "simulated", "slow-writer"])
+@pytest.mark.parametrize("name", ["cropped", "measure", "simulated", "slow-writer"])
 def test_a_config_without_a_socket_runs_alone(tmp_path, name):
     report = run(tmp_path, ROOT / f"configs/{name}.yaml", "source.count=22")
     assert report["events"]["decoded"] == report["events"]["delivered"] == 22
@@ -135,8 +135,8 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
-        "demo", "files", "gpu", "gpu-transfer", "hits-only", "measure", "padded", "record", "simplon", "simulated",
-        "slow-writer", "torchscript", "zmq_null"}
+        "cropped", "demo", "files", "gpu", "gpu-transfer", "hits-only", "measure", "padded",
+        "record", "simplon", "simulated", "slow-writer", "torchscript", "zmq_null"}
 
 
 # ---------------------------------------------------------------- swaps

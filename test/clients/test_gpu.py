@@ -37,7 +37,8 @@ def figures(report: dict) -> list[dict]:
 @pytest.mark.parametrize("batch_size", [1, 4, 8, 16])
 def test_1003_events_in_three_shapes_are_what_the_cpu_finds(tmp_path, output, batch_size):
     """Messages of 1 to 7 events, so that micro-batches span messages and messages span
-    micro-batches; damaged events between them; an event without a peak is vetoed behind."""
+    micro-batches. Between them come messages that cannot be read, and events that are vetoed before
+    they reach the GPU."""
     random = np.random.default_rng(batch_size)
     batches, left = [], 1003
     while left > 0:
@@ -46,18 +47,29 @@ def test_1003_events_in_three_shapes_are_what_the_cpu_finds(tmp_path, output, ba
         dtype = random.choice(["uint16", "float32", "int32"])
         batches.append(detector_images(random, (events, *shape), np.dtype(dtype)))
         left -= events
-    stream, _ = stream_of(batches)
+    stream, events = stream_of(batches)
+    for place in range(len(stream), 0, -20):
+        stream.insert(place, b"no message of a detector")
+    # The small images have few spots.
+    looks = {"quick": {"type": "infer", "engine": "threshold"},
+             "hits": {"type": "find_peaks", "min_num_peak": 30}}
     settings = {"engine": "threshold", "output": output, "threshold": {"min_intensity": 60}}
     results = []
     for place, devices in (("cpu", {}), ("gpu", {"devices": [0], "batch_size": batch_size,
                                                  "buffers": 3})):
         (tmp_path / place).mkdir()
-        results.append(infer(tmp_path / place, stream, {**settings, **devices}))
+        results.append(infer(tmp_path / place, stream, {**settings, **devices},
+                             edges="socket -> decode -> quick -> hits -> q1 -> infer -> q2 -> "
+                                   "peaks -> cxi", **looks))
     cpu, gpu = results
-    assert sorted(gpu.maps) == list(range(1003))
+    assert sorted(gpu.maps) == sorted(cpu.maps)
     for event, wanted in cpu.maps.items():
         np.testing.assert_array_equal(gpu.maps[event], wanted)
     assert gpu.peaks == cpu.peaks and sum(gpu.peaks.values()) > 1003
+    assert gpu.report["events"] == cpu.report["events"]
+    vetoed = total(gpu.report["events"]["vetoed"])
+    assert vetoed > 100 and len(gpu.maps) == len(events) - vetoed > 300
+    assert total(gpu.report["messages"]["unreadable"]) == len(stream) - len(batches) > 5
 
 
 @pytest.mark.parametrize("devices", [[0], [0, 0], "auto"])
@@ -86,6 +98,25 @@ def test_a_mask_of_the_graph_and_one_of_each_message_are_used(tmp_path):
         results.append(infer(tmp_path / place, stream, {**settings, **devices}))
     for event, wanted in results[0].maps.items():
         np.testing.assert_array_equal(results[1].maps[event], wanted)
+
+
+@pytest.mark.parametrize("pad", [{}, {"pad": PAD}], ids=["crop", "crop and pad"])
+def test_a_crop_goes_up_alone(tmp_path, pad):
+    random = np.random.default_rng(8)
+    bad = random.random((2, 60, 170)) < 0.1
+    stream, _ = stream_of([detector_images(random, (n, 2, 60, 170), np.dtype("uint16"))
+                           for n in (3, 1, 5)])
+    settings = {"engine": "threshold", "mask": write_mask(tmp_path / "mask.h5", bad),
+                "crop": {"height": 50, "width": 130, "left": 35}, **pad}
+    results = []
+    for place, devices in (("cpu", {}), ("gpu", {"devices": [0], "batch_size": 4})):
+        (tmp_path / place).mkdir()
+        results.append(infer(tmp_path / place, stream, {**settings, **devices}))
+    cpu, gpu = results
+    for event, wanted in cpu.maps.items():
+        np.testing.assert_array_equal(gpu.maps[event], wanted)
+        assert wanted.any()
+    assert node(gpu.report, "infer")["counters"]["images"] == 18
 
 
 def test_10000_micro_batches_need_no_allocation_and_no_more_memory(tmp_path):

@@ -24,7 +24,9 @@ def test_engine_none_delivers_every_event_with_an_empty_map(tmp_path, output):
     ({"mask": "mask.h5"}, "the mask is 2x30x129; the images are 2 panels of 31x129"),
     ({"pad": {"height": 20, "width": 200}},
      "images of 31x129 pixels do not fit into 'pad' of 20x200"),
-], ids=["mask", "pad"])
+    ({"crop": {"height": 31, "width": 100, "left": 30}},
+     "'crop' of 31x100 at row 0, column 30 does not lie in images of 31x129 pixels"),
+], ids=["mask", "pad", "crop"])
 def test_images_that_do_not_fit_fail_with_both_shapes(tmp_path, settings, said):
     write_mask(tmp_path / "mask.h5", np.zeros((2, 30, 129)))
     images = detector_images(np.random.default_rng(17), (3, 2, 31, 129), np.dtype("uint16"))

@@ -132,6 +132,31 @@ def test_threshold_leaves_masked_pixels_out_whatever_the_padding(tmp_path, paddi
         assert not result.maps[number][bad.reshape(-1, 93)].any()
 
 
+@pytest.mark.parametrize("crop, rows, columns", [
+    ({"height": 70, "width": 80}, slice(7, 77), slice(6, 86)),
+    ({"height": 70, "width": 80, "top": 15, "left": 0}, slice(15, 85), slice(0, 80)),
+    ({"height": 85, "width": 1, "left": 92}, slice(0, 85), slice(92, 93)),
+], ids=["middle", "corner", "column"])
+@pytest.mark.parametrize("pad", [{}, {"pad": {"height": 96, "width": 130, "style": "center"}}],
+                         ids=["not padded", "padded"])
+def test_threshold_sees_nothing_of_what_is_cropped(tmp_path, crop, rows, columns, pad):
+    random = np.random.default_rng(19)
+    images = detector_images(random, (3, 2, 85, 93), np.dtype("uint16"))
+    bad = random.random((2, 85, 93)) < 0.05
+    stream, events = stream_of([images[:2], images[2:]])
+    settings = {"engine": "threshold", "mask": write_mask(tmp_path / "mask.h5", bad),
+                "crop": crop, **pad}
+    result = infer(tmp_path, stream, settings)
+    for number, event in enumerate(events):
+        wanted = np.zeros((2, 85, 93), np.uint8)
+        inside = threshold_map(np.ascontiguousarray(event[:, rows, columns]),
+                               np.ascontiguousarray(bad[:, rows, columns]))
+        wanted[:, rows, columns] = inside.reshape(2, -1, wanted[:, rows, columns].shape[2])
+        np.testing.assert_array_equal(result.maps[number], wanted.reshape(-1, 93))
+        labels = [scipy.ndimage.label(panel, np.ones((3, 3)))[1] for panel in wanted]
+        assert result.peaks[number] == sum(labels)
+
+
 @pytest.mark.parametrize("name", ["hdf5_bslz4_u16_panels", "hdf5_bslz4_i16_odd", "hdf5_none_f32",
                                   "hdf5_gzip_f64_default"])
 def test_threshold_on_captured_messages_gives_exactly_the_documented_map(tmp_path, name):

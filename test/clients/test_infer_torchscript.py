@@ -133,6 +133,25 @@ def test_torchscript_gives_the_maps_and_logits_of_pytorch(tmp_path, network, nor
         np.testing.assert_array_equal(result.maps[number], stored[1] > stored[0])
 
 
+def test_a_network_sees_the_crop_and_its_padding_alone(tmp_path, network):
+    images = detector_images(np.random.default_rng(16), (5, 2, 40, 129), np.dtype("float32"))
+    stream, events = stream_of([images[:3], images[3:]])
+    pad = {"height": 48, "width": 112, "style": "center"}
+    result = infer(tmp_path, stream, {
+        "engine": "torchscript", "weights": network.weights, "logits": True, "batch_size": 4,
+        "crop": {"height": 31, "width": 101, "top": 2}, "pad": pad})
+    seen = (slice(2, 33), slice(14, 115))
+    for number, event in enumerate(events):
+        wanted = np.full((2, 2, 40, 129), np.nan, np.float32)  # classes, panels
+        part = np.ascontiguousarray(event[(slice(None), *seen)])
+        wanted[(slice(None), slice(None), *seen)] = (
+            network_logits(network, part, False, "instance", pad).reshape(2, 2, 31, 101))
+        np.testing.assert_allclose(result.logits[number].reshape(wanted.shape), wanted, rtol=0,
+                                   atol=1e-5 * np.nanmax(np.abs(wanted)))
+        stored = result.logits[number]
+        np.testing.assert_array_equal(result.maps[number], stored[1] > stored[0])
+
+
 @pytest.fixture(scope="module")
 def single_images(network):
     """Messages of 1 to 4 assembled images, their events, and PyTorch's logits of each."""

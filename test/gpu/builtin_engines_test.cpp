@@ -1,5 +1,6 @@
 #include "gpu/builtin_engines.h"
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -36,8 +37,9 @@ std::vector<std::byte> run(InferenceEngine& engine, const std::vector<std::uint1
                            const MapGeometry& geometry, MapFormat format) {
   std::vector<std::byte> map(geometry.map_bytes(format), std::byte{0xAA});
   MicroBatch batch{DType::u16, geometry, Normalize::instance, {}};
+  const std::size_t first = geometry.crop_top * geometry.stride + geometry.crop_left;
   batch.images.push_back(
-      {reinterpret_cast<const std::byte*>(pixels.data()), nullptr, map.data(), nullptr});
+      {reinterpret_cast<const std::byte*>(pixels.data() + first), nullptr, map.data(), nullptr});
   bool done = false;
   engine.launch(batch, [&](const std::exception_ptr& error) {
     CHECK(!error);
@@ -74,6 +76,18 @@ TEST_CASE("bits and bytes of the threshold engine are the same map, inside the p
     }
     CHECK(found > 40);
   }
+}
+
+TEST_CASE("the threshold engine sees nothing of what is cropped") {
+  const auto received = spotted(60, 90);
+  const MapGeometry cropped = map_geometry(60, 90, {}, MapCrop{40, 70, 11, 13});
+  std::vector<std::uint16_t> image(cropped.pixels());
+  copy_image(reinterpret_cast<const std::byte*>(received.data() + 11 * 90 + 13), 2, cropped,
+             reinterpret_cast<std::byte*>(image.data()));
+  const auto engine = make("threshold", {});
+  const auto map = run(*engine, received, cropped, MapFormat::bits);
+  CHECK(map == run(*engine, image, map_geometry(40, 70, {}), MapFormat::bits));
+  CHECK(std::ranges::any_of(map, [](std::byte b) { return b != std::byte{0}; }));
 }
 
 TEST_CASE("engine none gives empty maps") {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -13,18 +14,18 @@ using namespace pnflow;
 
 TEST_CASE("without padding the map is the image") {
   const MapGeometry g = map_geometry(3, 5, {});
-  CHECK(g == MapGeometry{3, 5, 3, 5, 0, 0});
+  CHECK(g == MapGeometry{3, 5, 3, 5, 0, 0, 0, 0, 5});
   CHECK(g.words() == 1);
 }
 
 TEST_CASE("centred padding puts the smaller half above and to the left") {
   const MapGeometry g = map_geometry(3, 6, MapPadding{8, 9, PadStyle::center});
-  CHECK(g == MapGeometry{3, 6, 8, 9, 2, 1});
+  CHECK(g == MapGeometry{3, 6, 8, 9, 2, 1, 0, 0, 6});
 }
 
 TEST_CASE("bottom-right padding leaves the image where it is") {
   const MapGeometry g = map_geometry(3, 6, MapPadding{8, 130, PadStyle::bottom_right});
-  CHECK(g == MapGeometry{3, 6, 8, 130, 0, 0});
+  CHECK(g == MapGeometry{3, 6, 8, 130, 0, 0, 0, 0, 6});
   CHECK(g.words() == 3);
   CHECK(g.map_bytes(MapFormat::bits) == 8 * 3 * 8);
   CHECK(g.map_bytes(MapFormat::uint8) == 8 * 130);
@@ -41,6 +42,36 @@ TEST_CASE("an image larger than its padding is refused with both sizes") {
       CHECK(std::string(error.what()).find(height == 9 ? "9x4" : "4x10") != std::string::npos);
     }
   }
+}
+
+TEST_CASE("what is cropped out of the middle, or from a place that is given, is then padded") {
+  CHECK(map_geometry(11, 20, {}, MapCrop{4, 7, {}, {}}) == MapGeometry{4, 7, 4, 7, 0, 0, 3, 6, 20});
+  const MapGeometry g =
+      map_geometry(11, 20, MapPadding{8, 16, PadStyle::center}, MapCrop{4, 7, 7, 13});
+  CHECK(g == MapGeometry{4, 7, 8, 16, 2, 4, 7, 13, 20});
+  CHECK(g.pixels() == 28);
+  CHECK(g.extent() == 3 * 20 + 7);
+  CHECK_FALSE(g.whole_rows());
+  CHECK(map_geometry(11, 20, {}, MapCrop{4, 20, {}, {}}).whole_rows());
+  CHECK(map_geometry(11, 20, {}, MapCrop{11, 20, {}, {}}) == map_geometry(11, 20, {}));
+}
+
+TEST_CASE("a crop that does not lie in the image is refused with both") {
+  for (const MapCrop& crop : {MapCrop{12, 4, {}, {}}, MapCrop{4, 21, {}, {}}, MapCrop{4, 4, 8, {}},
+                              MapCrop{4, 4, {}, 17}, MapCrop{4, 4, ~std::size_t{0}, {}}}) {
+    CHECK_THROWS_WITH_AS(map_geometry(11, 20, {}, crop), doctest::Contains("of 11x20 pixels"),
+                         DataError);
+  }
+}
+
+TEST_CASE("an image is copied out of the received one row by row") {
+  std::vector<std::uint16_t> received(5 * 6);
+  std::iota(received.begin(), received.end(), std::uint16_t{0});
+  const MapGeometry g = map_geometry(5, 6, {}, MapCrop{2, 3, 1, 2});
+  std::vector<std::uint16_t> image(g.pixels());
+  copy_image(reinterpret_cast<const std::byte*>(received.data() + 8), 2, g,
+             reinterpret_cast<std::byte*>(image.data()));
+  CHECK(image == std::vector<std::uint16_t>{8, 9, 10, 14, 15, 16});
 }
 
 TEST_CASE("a row of bits holds column c in bit c % 64 of word c / 64, and nothing behind the map") {

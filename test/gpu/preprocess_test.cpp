@@ -129,3 +129,30 @@ TEST_CASE("a double that no float can hold counts as not finite") {
              Normalize::instance, 0, out.data());
   CHECK(out == std::vector<float>{0, -1, 1, 0});
 }
+
+TEST_CASE("a crop is prepared as the image that it leaves") {
+  std::mt19937 random(7);
+  std::vector<std::int16_t> received(30 * 41);
+  std::vector<std::uint8_t> bad(received.size());
+  for (auto& x : received) x = static_cast<std::int16_t>(random() % 200);
+  for (auto& b : bad) b = random() % 9 == 0 ? 1 : 0;
+  for (const Normalize normalize :
+       {Normalize::none, Normalize::instance, Normalize::instance_padded}) {
+    const MapPadding pad{16, 32, PadStyle::center};
+    const MapGeometry cropped = map_geometry(30, 41, pad, MapCrop{11, 17, 5, 20});
+    const MapGeometry whole = map_geometry(11, 17, pad);
+    const std::size_t first = 5 * 41 + 20;
+    const auto* pixels = reinterpret_cast<const std::byte*>(received.data() + first);
+    std::vector<std::int16_t> image(whole.pixels());
+    std::vector<std::uint8_t> mask(whole.pixels());
+    copy_image(pixels, 2, cropped, reinterpret_cast<std::byte*>(image.data()));
+    copy_image(reinterpret_cast<const std::byte*>(bad.data() + first), 1, cropped,
+               reinterpret_cast<std::byte*>(mask.data()));
+    std::vector<float> got(cropped.map_pixels());
+    std::vector<float> wanted(whole.map_pixels());
+    preprocess(pixels, DType::i16, bad.data() + first, cropped, normalize, 1e-5, got.data());
+    preprocess(reinterpret_cast<const std::byte*>(image.data()), DType::i16, mask.data(), whole,
+               normalize, 1e-5, wanted.data());
+    CHECK(got == wanted);
+  }
+}

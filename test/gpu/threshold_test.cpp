@@ -21,7 +21,7 @@ struct Picture {
   std::vector<std::uint8_t> find(const ThresholdSettings& settings = {}) const {
     ThresholdFinder finder(settings);
     const auto found = finder.find(reinterpret_cast<const std::byte*>(pixels.data()), dtype_of<T>,
-                                   bad.data(), height, width);
+                                   bad.data(), height, width, width);
     return {found.begin(), found.end()};
   }
 

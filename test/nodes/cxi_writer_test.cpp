@@ -313,6 +313,39 @@ TEST_CASE("segmentation maps are stored without the model's padding") {
   }
 }
 
+TEST_CASE("of a crop the rest of a stored map is empty, and the rest of the logits no number") {
+  const ScratchDirectory directory;
+  auto params = into(directory, 1);
+  params.save_segmap = params.save_logits = true;
+  Run run(params);
+  Batch batch = images(0, {1, 1, 4, 5});
+  batch.set_attribute("segmap_height", std::int64_t{2});
+  batch.set_attribute("segmap_width", std::int64_t{3});
+  batch.set_attribute("crop_height", std::int64_t{2});
+  batch.set_attribute("crop_width", std::int64_t{3});
+  batch.set_attribute("crop_top", std::int64_t{1});
+  batch.set_attribute("crop_left", std::int64_t{2});
+  batch.set("segmap", filled<std::uint64_t>({1, 1, 2, 1}, {0b101, 0b010}));
+  batch.set("logits", filled<float>({1, 1, 2, 2, 3}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
+  CHECK(run.send(0, batch).empty());
+  const H5Reader read(directory.path() / "test_00000.cxi");
+  CHECK(read.read<std::uint8_t>("/entry_1/result_1/segmentation_map") ==
+        std::vector<std::uint8_t>{0, 0, 0, 0, 0,  //
+                                  0, 0, 1, 0, 1,  //
+                                  0, 0, 0, 1, 0,  //
+                                  0, 0, 0, 0, 0});
+  const auto logits = read.read<float>("/entry_1/result_1/logit_map_class1");
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const std::size_t y = i / 5;
+    const std::size_t x = i % 5;
+    if (y < 1 || y > 2 || x < 2) {
+      CHECK(std::isnan(logits[i]));
+    } else {
+      CHECK(logits[i] == static_cast<float>(6 + (y - 1) * 3 + x - 2));
+    }
+  }
+}
+
 TEST_CASE("on a full disk the file's events fail, and only they; later messages try again") {
   const ScratchDirectory directory;
   auto params = into(directory, 3);

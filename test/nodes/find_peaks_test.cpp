@@ -189,6 +189,44 @@ TEST_CASE(
   CHECK(result.counted("peaks_in_padding") == 1);
 }
 
+TEST_CASE("peaks of a crop lie where they are in the image, and are measured on the crop alone") {
+  const TestMap map({".....",    // a map with padding: the crop of 2x3 lies at row 1, column 1
+                     "..#..",    //
+                     "..##.",    //
+                     "....."});  //
+  std::vector<float> pixels(2 * 6 * 7, 1000.0F);
+  for (std::size_t y = 3; y < 5; ++y) {
+    for (std::size_t x = 2; x < 5; ++x) pixels[6 * 7 + y * 7 + x] = 10;
+  }
+  pixels[6 * 7 + 3 * 7 + 3] = 50;
+  Batch batch(1);
+  batch.set("image", make_array<float>({1, 2, 6, 7}, pixels));
+  std::vector<std::uint8_t> maps(2 * 4 * 5);
+  std::ranges::copy(map.pixels, maps.begin() + 4 * 5);
+  batch.set("segmap", make_array({1, 2, 4, 5}, maps));
+  const auto say = [&](const char* name, std::int64_t value) { batch.set_attribute(name, value); };
+  say("segmap_height", 4);
+  say("segmap_width", 5);
+  say("segmap_top", 1);
+  say("segmap_left", 1);
+  say("crop_height", 2);
+  say("crop_width", 3);
+  say("crop_top", 3);
+  say("crop_left", 2);
+  const Result result = run(batch, all_peaks());
+  CHECK(result.column<std::int32_t>("panel") == std::vector{1});
+  CHECK(result.y()[0] == doctest::Approx(3 + 2.0 / 3));
+  CHECK(result.x()[0] == doctest::Approx(3 + 1.0 / 3));
+  CHECK(result.column<std::int32_t>("bbox") == std::vector{3, 3, 4, 4});
+  CHECK(result.column<float>("maximum") == std::vector{50.0F});
+  CHECK(result.column<float>("background") == std::vector{10.0F});
+  CHECK(result.column<float>("total") == std::vector{40.0F});
+  FindPeaks::Params weighted = all_peaks();
+  weighted.position = PeakPosition::intensity;
+  CHECK(run(batch, weighted).y() == std::vector{3.0});
+  CHECK(run(batch, weighted).x() == std::vector{3.0});
+}
+
 TEST_CASE("an event with too few peaks is vetoed and has no rows") {
   const Batch batch = batch_of({three_peaks, TestMap(5, 7), three_peaks});
   FindPeaks::Params params;
@@ -357,6 +395,8 @@ TEST_CASE("fields that do not fit each other are refused by name") {
   CHECK(reason_of(Batch(good).set_message_field("mask", map({1, 5, 7}))) == "none");
   CHECK(reason_of(Batch(good).set_attribute("segmap_top", std::int64_t{1})) == "wrong shape");
   CHECK(reason_of(Batch(good).set_attribute("segmap_left", std::int64_t{-1})) == "wrong shape");
+  CHECK(reason_of(Batch(good).set_attribute("crop_top", std::int64_t{1})) == "wrong shape");
+  CHECK(reason_of(Batch(good).set_attribute("crop_height", std::int64_t{6})) == "wrong shape");
   CHECK(reason_of(Batch(good).set_attribute("segmap_width", 7.0)) == "wrong shape");
 
   try {

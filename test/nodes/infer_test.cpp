@@ -15,6 +15,7 @@
 
 #include "graph/error.h"
 #include "graph/fake_run.h"
+#include "segmap_helpers.h"
 
 using namespace pnflow;
 using namespace pnflow::test;
@@ -79,7 +80,7 @@ class ProbeEngine : public InferenceEngine {
         std::vector<std::uint8_t> row(g.map_width);
         for (std::size_t x = 0; x < g.map_width; ++x) {
           if (y < g.top || y >= g.top + g.height || x < g.left || x >= g.left + g.width) continue;
-          const std::size_t i = (y - g.top) * g.width + x - g.left;
+          const std::size_t i = (y - g.top) * g.stride + x - g.left;
           row[x] = pixels[i] == 1 && !(image.bad && image.bad[i] != 0) ? 1 : 0;
         }
         store_map_row(row.data(), g, output_, image.map + y * row_bytes);
@@ -209,15 +210,19 @@ void check_maps(const Stage::Answer& answer) {
   };
   const std::size_t top = number("segmap_top");
   const std::size_t left = number("segmap_left");
+  const std::size_t crop_height = number("crop_height");
+  const std::size_t crop_width = number("crop_width");
   dispatch(image.dtype(), [&](auto element) {
     const auto pixels = image.as<decltype(element)>();
     for (std::size_t e = 0; e < answer.batch.events(); ++e) {
       for (std::size_t p = 0; p < panels; ++p) {
         for (std::size_t y = 0; y < number("segmap_height"); ++y) {
           for (std::size_t x = 0; x < number("segmap_width"); ++x) {
-            const bool inside = y >= top && y < top + height && x >= left && x < left + width;
+            const bool inside =
+                y >= top && y < top + crop_height && x >= left && x < left + crop_width;
+            const std::size_t row = (e * panels + p) * height + number("crop_top") + y - top;
             const bool lit = inside && answer.states[e].fate == Fate::alive &&
-                             pixels[((e * panels + p) * height + y - top) * width + x - left] == 1;
+                             pixels[row * width + number("crop_left") + x - left] == 1;
             REQUIRE(is_peak(answer.batch, e, p, y, x) == lit);
           }
         }
@@ -391,6 +396,42 @@ TEST_CASE("an image that cannot be used is a named failure of its message alone"
   CHECK(stage.answers.at(0).states[1].reason == "wrong shape");
   CHECK(stage.answers.at(1).states[0].reason == "missing field");
   CHECK(stage.answers.at(2).states[1].fate == Fate::alive);
+}
+
+TEST_CASE("the model sees the crop alone, and the answer says where that lies") {
+  for (const MapFormat output : {MapFormat::bits, MapFormat::uint8}) {
+    Stage stage({.batch_size = 3,
+                 .max_wait = 1ms,
+                 .crop = MapCrop{.height = 5, .width = 9, .top = 3, .left = {}},
+                 .pad = MapPadding{8, 70, PadStyle::center},
+                 .output = output});
+    stage.open();
+    std::vector<std::uint8_t> bad(2 * 11 * 14);
+    std::mt19937 random(3);
+    for (auto& b : bad) b = random() % 5 == 0 ? 1 : 0;
+    stage.submit(images<std::uint16_t>(0, 2, {2, 11, 14}));
+    stage.submit(images<float>(2, 5, {10, 13}));
+    stage.submit(images<float>(7, 1, {10, 8}));  // narrower than the crop
+    stage.submit(images<std::uint16_t>(0, 2, {2, 11, 14})
+                     .set_message_field("mask", make_array({2, 11, 14}, bad)));
+    stage.wait_for(4);
+    check_maps(stage.answers.at(0));
+    check_maps(stage.answers.at(1));
+    CHECK(stage.answers.at(2).states[0].reason == "wrong shape");
+    const Batch& all = stage.answers.at(0).batch;
+    const Batch& masked = stage.answers.at(3).batch;
+    std::size_t lost = 0;
+    for (std::size_t y = 0; y < 5; ++y) {
+      for (std::size_t x = 0; x < 9; ++x) {
+        // The crop's first column is (14 - 9) / 2; in the map it is at row 1, column 30.
+        const bool usable = bad[(11 + y + 3) * 14 + x + 2] == 0;
+        const bool was = is_peak(all, 1, 1, 1 + y, 30 + x);
+        REQUIRE(is_peak(masked, 1, 1, 1 + y, 30 + x) == (was && usable));
+        lost += was && !usable ? 1 : 0;
+      }
+    }
+    CHECK(lost > 0);
+  }
 }
 
 TEST_CASE("closing answers every message first") {

@@ -44,6 +44,7 @@ struct Scene {
              .mask = mask.data(),
              .height = height,
              .width = width,
+             .stride = width,
              .top = top,
              .left = left},
             components,

@@ -18,8 +18,8 @@ struct Images {
   DType dtype = DType::u16;
   MapGeometry geometry;
   std::size_t count = 1;
-  std::vector<std::byte> pixels;  // count x height x width
-  std::vector<std::uint8_t> bad;  // height x width, or empty
+  std::vector<std::byte> pixels;  // images of the geometry, whole or cropped already
+  std::vector<std::uint8_t> bad;  // of one image, or empty
   std::vector<std::byte> maps;
   std::vector<float> logits;
 

@@ -211,6 +211,55 @@ TEST_CASE("an image's result does not depend on its place, its company or where 
   CHECK(engine->figures()->staged_images == 16);
 }
 
+TEST_CASE("a crop goes up as the image that it leaves, from pinned and from ordinary memory") {
+  constexpr std::size_t height = 300, width = 257;
+  const EchoModels models;
+  EngineSettings settings;
+  settings.name = "echo";
+  settings.batch_size = 3;
+  settings.logits = true;
+  settings.pad = MapPadding{130, 259, PadStyle::center};
+  for (const MapCrop& crop : {MapCrop{128, 101, 7, 56}, MapCrop{99, width, {}, {}}}) {
+    const Images received =
+        random_images(DType::u16, map_geometry(height, width, {}), 3, true, crop.height);
+    const MapGeometry cropped = map_geometry(height, width, settings.pad, crop);
+    const std::size_t first = cropped.crop_top * width + cropped.crop_left;
+    Images wanted{
+        DType::u16, map_geometry(cropped.height, cropped.width, settings.pad), 3, {}, {}, {}, {}};
+    wanted.pixels.resize(3 * cropped.pixels() * 2);
+    wanted.bad.resize(cropped.pixels());
+    for (std::size_t i = 0; i < 3; ++i) {
+      copy_image(received.image(i) + first * 2, 2, cropped,
+                 wanted.pixels.data() + i * cropped.pixels() * 2);
+    }
+    copy_image(reinterpret_cast<const std::byte*>(received.bad.data() + first), 1, cropped,
+               reinterpret_cast<std::byte*>(wanted.bad.data()));
+    const auto engine = on_gpu(settings, &models);
+    run(*engine, wanted, 0, 3, Normalize::instance, settings);
+    const auto staged_before = engine->figures()->staged_images;
+    for (const bool pinned : {false, true}) {
+      CAPTURE(pinned);
+      const auto pixels = (pinned ? engine->pool() : heap_pool())->allocate(received.pixels.size());
+      std::ranges::copy(received.pixels, pixels.get());
+      std::vector<std::byte> maps(wanted.maps.size());
+      std::vector<float> logits(wanted.logits.size());
+      MicroBatch batch{DType::u16, cropped, Normalize::instance, {}};
+      for (std::size_t i = 0; i < 3; ++i) {
+        EngineImage image;
+        image.pixels = pixels.get() + (i * height * width + first) * 2;
+        image.bad = received.bad.data() + first;
+        image.map = maps.data() + i * cropped.map_bytes(MapFormat::bits);
+        image.logits = logits.data() + i * 2 * cropped.map_pixels();
+        batch.images.push_back(image);
+      }
+      launch_and_wait(*engine, batch);
+      CHECK(maps == wanted.maps);
+      CHECK(std::memcmp(logits.data(), wanted.logits.data(), logits.size() * 4) == 0);
+      CHECK(engine->figures()->staged_images == staged_before + 3);
+    }
+  }
+}
+
 TEST_CASE("after the first micro-batches nothing is allocated any more") {
   EngineSettings settings;
   settings.name = "none";
