@@ -17,11 +17,12 @@ namespace {
 
 constexpr std::size_t cache_line = 64;
 
-// Twice what the largest cache holds that this processor sees. sysconf() says the sum over a whole host
-// of several of them, which takes longer to sweep than the measurement does.
+// Twice what the largest cache holds that this processor sees. sysconf() says the sum over a whole
+// host of several of them, which takes longer to sweep than the measurement does.
 std::size_t swept_bytes() {
   int largest = 32 << 20;  // where Linux does not say
-  for (const auto& cache : benchmark::CPUInfo::Get().caches) largest = std::max(largest, cache.size);
+  for (const auto& cache : benchmark::CPUInfo::Get().caches)
+    largest = std::max(largest, cache.size);
   return 2 * static_cast<std::size_t>(largest);
 }
 
