@@ -34,6 +34,7 @@ pkg_check_modules(libcbor REQUIRED IMPORTED_TARGET libcbor)
 pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(libpng REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(numa REQUIRED IMPORTED_TARGET numa)
 
 # Debian's yaml-cpp exports its target without a namespace.
 if(NOT TARGET yaml-cpp::yaml-cpp)

@@ -71,8 +71,9 @@ class InferenceEngine {
 
   // Does once what would make the first micro-batches slow, with images of the size that all will
   // have, where that is known. Called before launch(), by the thread that will call it: libraries
-  // under a network keep what they have found out by thread. Throws RunError: the model does not
-  // fit such images, or the device has too little memory for them.
+  // under a network keep what they have found out by thread, and an engine may bind the thread to
+  // CPUs near its device. Throws RunError: the model does not fit such images, or the device has
+  // too little memory for them.
   virtual void warm_up() {}
 
   // Takes the micro-batch; `batch` stays valid until `done` is called. Must not throw: what goes

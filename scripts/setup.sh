@@ -23,7 +23,7 @@ packages=(
   libtbb-dev libzmq3-dev cppzmq-dev libhdf5-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   libcli11-dev nlohmann-json3-dev
   libzfp-dev liblz4-dev libzstd-dev libzip-dev libdeflate-dev zlib1g-dev libcbor-dev
-  libarchive-dev libpng-dev
+  libarchive-dev libpng-dev libnuma-dev
   doctest-dev libbenchmark-dev
 )
 bitshuffle_version=0.5.2

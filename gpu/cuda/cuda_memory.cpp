@@ -2,9 +2,12 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <mutex>
 #include <new>
 
 #include "gpu/cuda/cuda_check.h"
+#include "gpu/cuda/placement.h"
 
 namespace pnflow {
 
@@ -39,9 +42,24 @@ class PinnedPool : public MemoryPool {
     return bytes < smallest_pinned ? heap_pool()->allocate(bytes) : blocks_.allocate(bytes);
   }
 
+  void add_nodes(const std::vector<int>& nodes) {
+    const std::lock_guard lock(mutex_);
+    for (const int node : nodes) {
+      if (std::ranges::find(nodes_, node) == nodes_.end()) nodes_.push_back(node);
+    }
+  }
+
  private:
+  std::vector<int> nodes() {
+    const std::lock_guard lock(mutex_);
+    return nodes_;
+  }
+
+  std::mutex mutex_;
+  std::vector<int> nodes_;
   BlockPool blocks_{
-      [](std::size_t bytes) {
+      [this](std::size_t bytes) {
+        const MemoryFrom from(nodes());
         void* memory = nullptr;
         if (pnflow::allocate(MemoryKind::pinned, bytes, memory) != cudaSuccess) {
           static_cast<void>(cudaGetLastError());
@@ -51,6 +69,12 @@ class PinnedPool : public MemoryPool {
       },
       [](std::byte* block, std::size_t bytes) { release(MemoryKind::pinned, block, bytes); }};
 };
+
+const std::shared_ptr<PinnedPool>& the_pinned_pool() {
+  // Never destroyed: blocks may be given back after the CUDA runtime has gone.
+  static const auto& pool = *new std::shared_ptr<PinnedPool>(std::make_shared<PinnedPool>());
+  return pool;
+}
 
 }  // namespace
 
@@ -71,11 +95,9 @@ void CudaBuffer::reserve(std::size_t bytes) {
   bytes_ = bytes;
 }
 
-std::shared_ptr<MemoryPool> pinned_pool() {
-  // Never destroyed: blocks may be given back after the CUDA runtime has gone.
-  static const auto& pool = *new std::shared_ptr<MemoryPool>(std::make_shared<PinnedPool>());
-  return pool;
-}
+std::shared_ptr<MemoryPool> pinned_pool() { return the_pinned_pool(); }
+
+void add_pinned_pool_nodes(const std::vector<int>& nodes) { the_pinned_pool()->add_nodes(nodes); }
 
 bool is_pinned(const void* address) {
   cudaPointerAttributes attributes{};

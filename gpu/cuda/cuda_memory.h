@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "graph/memory.h"
 
@@ -46,6 +47,10 @@ class CudaBuffer {
 // ordinary memory: offsets, time stamps and the like never go to a device. Thread-safe; throws
 // std::bad_alloc.
 std::shared_ptr<MemoryPool> pinned_pool();
+
+// Its new blocks come from these NUMA nodes and those of earlier calls, in turn. Before the first
+// call, and with none, the system chooses. Thread-safe.
+void add_pinned_pool_nodes(const std::vector<int>& nodes);
 
 // Whether a device can read this address by itself: pinned, by whomever.
 bool is_pinned(const void* address);

@@ -75,6 +75,8 @@ DeviceDescription describe(int device) {
 
 }  // namespace
 
+int numa_node_of(int device) { return numa_node(pci_bus_id(device)); }
+
 VisibleDevices visible_devices() {
   VisibleDevices seen;
   seen.code = cudaGetDeviceCount(&seen.count);

@@ -21,6 +21,9 @@ std::string why_none(const VisibleDevices& seen);
 // What keeps pnflow from using such a device: "has compute capability 7.5; ..."; empty: nothing.
 std::string why_not(const cudaDeviceProp& properties);
 
+// The NUMA node that a device is attached to; -1: unknown. Throws CudaError.
+int numa_node_of(int device);
+
 DeviceSurvey survey_devices();
 
 }  // namespace pnflow

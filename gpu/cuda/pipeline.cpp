@@ -30,12 +30,14 @@ int made_current(int device) {
 
 }  // namespace
 
-Pipeline::Pipeline(int device, const EngineSettings& settings, std::unique_ptr<DeviceStage> stage)
+Pipeline::Pipeline(int device, const EngineSettings& settings, std::unique_ptr<DeviceStage> stage,
+                   DevicePlacement placement)
     : device_(made_current(device)),
       name_(name_of_device(device)),
       tracks_(fmt::format("{} device {} / ", settings.node, device)),
       trace_(settings.trace),
       settings_(settings),
+      placement_(std::move(placement)),
       clock_(up_),
       masks_(settings.batch_size, static_cast<std::size_t>(settings.buffers)),
       stage_(std::move(stage)) {
@@ -82,6 +84,7 @@ void Pipeline::launch(const MicroBatch& batch, Done done) {
 
 void Pipeline::start(BufferSet& set, const MicroBatch& batch) {
   const DeviceScope current(device_);
+  const MemoryFrom near(placement_.memory);  // for buffers that have to grow
   const std::uint64_t number = launched_so_far_++;
   {
     const nvtx3::scoped_range range{"up", nvtx3::payload{number}};
@@ -104,6 +107,7 @@ void Pipeline::start(BufferSet& set, const MicroBatch& batch) {
 }
 
 void Pipeline::complete() {
+  run_on(placement_.cpus);
   cudaSetDevice(device_);
   for (;;) {
     BufferSet* set = nullptr;
@@ -199,6 +203,7 @@ std::optional<PipelineFigures> Pipeline::figures() const {
 }
 
 void Pipeline::warm_up() {
+  run_on(placement_.cpus);
   const auto log = [this](const std::string& what) {
     settings_.log(fmt::format("device {}: {}", device_, what));
   };

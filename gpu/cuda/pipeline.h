@@ -14,6 +14,7 @@
 #include "gpu/cuda/cuda_handles.h"
 #include "gpu/cuda/figures_keeper.h"
 #include "gpu/cuda/mask_cache.h"
+#include "gpu/cuda/placement.h"
 #include "gpu/cuda/span_clock.h"
 #include "gpu/cuda/stage.h"
 #include "gpu/engine.h"
@@ -31,7 +32,8 @@ namespace pnflow {
 class Pipeline : public InferenceEngine {
  public:
   // Throws CudaError.
-  Pipeline(int device, const EngineSettings& settings, std::unique_ptr<DeviceStage> stage);
+  Pipeline(int device, const EngineSettings& settings, std::unique_ptr<DeviceStage> stage,
+           DevicePlacement placement);
   ~Pipeline() override;
 
   int buffers() const override { return static_cast<int>(sets_.size()); }
@@ -40,7 +42,8 @@ class Pipeline : public InferenceEngine {
   void launch(const MicroBatch& batch, Done done) override;
   std::optional<PipelineFigures> figures() const override;
 
-  // Runs empty micro-batches of all sizes that the stage will see through all sets of buffers.
+  // Brings the calling thread near the device; runs empty micro-batches of all sizes that the stage
+  // will see through all sets of buffers.
   void warm_up() override;
 
  private:
@@ -59,6 +62,7 @@ class Pipeline : public InferenceEngine {
   const std::string tracks_;  // of a trace, without the stage's name
   Trace* const trace_;
   const EngineSettings settings_;
+  const DevicePlacement placement_;
   Stream up_, compute_, down_;
   SpanClock clock_;
   MaskCache masks_;
