@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What a GPU reaches in a whole graph, beside its own limits. Needs a GPU.
 
-    bench/gpu.py transfer               pixels to the device, beside what pinned memory allows
+    bench/gpu.py transfer               pixels to the device and logits from it, beside what pinned
+                                        memory allows
     bench/gpu.py network DIRECTORY      PeakNet base, beside the engine alone; DIRECTORY is where
                                         scripts/export_peaknet.py has put its files
     bench/gpu.py latency DIRECTORY      lone messages, which no micro-batch waits for
@@ -107,6 +108,44 @@ def transfer(options: argparse.Namespace) -> dict:
                      of["H2D"] / limit, f"{of['H2D busy']:.1f}%"])
     print(f"{device['name']}\n")
     table(["pixels from", "images/s", "H2D GB/s", "of the limit", "H2D busy"], rows)
+    found["runs"] |= way_down(device["copies"])
+    return found
+
+
+def save_trivial_network(path: pathlib.Path) -> None:
+    """Logits of two classes from one channel of pixels, with next to no work."""
+    import torch
+
+    class Trivial(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([5 - x, x - 5], dim=1)
+
+    torch.jit.script(Trivial().eval()).save(str(path))
+
+
+def way_down(limits: dict) -> dict:
+    """Logits in float32 are four times as many bytes as the pixels in uint16 that they are of. These
+    go up at the same time, which is why the limit of both directions stands beside."""
+    down, both = limits["pinned_down"] / 1e9, limits["pinned_both"] / 1e9
+    rows = [["pinned memory, 256 MiB blocks", "", down, 1.0, "", "", both, 1.0]]
+    found = {}
+    with tempfile.TemporaryDirectory() as directory:
+        network = pathlib.Path(directory) / "trivial.pt"
+        try:
+            save_trivial_network(network)
+        except ImportError as error:
+            print(f"the way down is left out: {error}", file=sys.stderr)
+            return found
+        for buffers in (2, 3):
+            of = found[f"logits, {buffers} buffers"] = figures(pnflow_run(
+                "infer.engine=torchscript", f"infer.weights={network}", "infer.logits=true",
+                f"infer.buffers={buffers}", "source.dtype=uint16", "source.count=20000"))
+            sum_of_both = of["H2D"] + of["D2H"]
+            rows.append([f"maps and logits, {buffers} sets of buffers", of["rate"], of["D2H"],
+                         of["D2H"] / down, f"{of['D2H busy']:.1f}%", of["H2D"], sum_of_both,
+                         sum_of_both / both])
+    table(["from the device", "images/s", "D2H GB/s", "of the limit", "D2H busy", "H2D GB/s",
+           "both GB/s", "of the limit of both"], rows)
     return found
 
 

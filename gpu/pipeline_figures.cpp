@@ -24,6 +24,7 @@ std::vector<Figure> figures_of(const PipelineFigures& f, const std::string& name
       {name, "H2D", over(number(f.bytes_up), wall) / 1e9, "GB/s"},
       {name, "H2D busy", share(f.up, f.wall), "%"},
       {name, "compute busy", share(f.compute, f.wall), "%"},
+      {name, "D2H", over(number(f.bytes_down), wall) / 1e9, "GB/s"},
       {name, "D2H busy", share(f.down, f.wall), "%"},
       {name, "compute idle", share(f.idle, f.steady), "%"},
       {name, "micro-batches", number(f.micro_batches), ""},

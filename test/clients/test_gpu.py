@@ -121,12 +121,14 @@ def test_a_crop_goes_up_alone(tmp_path, pad):
 
 def test_10000_micro_batches_need_no_allocation_and_no_more_memory(tmp_path):
     report = finished(tmp_path, simulated(
-        {"count": 40_000, "shape": [176, 192], "preload": 32, "events_per_message": 4},
+        {"count": 40_000, "shape": [176, 192], "dtype": "uint16", "preload": 32,
+         "events_per_message": 4},
         "source -> q1 -> infer -> end", q1={"capacity": 16}, end={"type": "null_sink"},
         infer={"engine": "none", "devices": [0], "batch_size": 4, "buffers": 4}))
     [of] = figures(report)
     assert of["micro-batches"] >= 10_000
     assert of["last allocation at micro-batch"] <= 100
+    assert of["H2D"] / of["D2H"] == pytest.approx(16)  # bits a pixel that go up, and that come down
 
 
 # ---------------------------------------------------------------- with a network
