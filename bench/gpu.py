@@ -47,12 +47,16 @@ def figures(report: dict) -> dict:
     return {name: figure["value"] for name, figure in group.items()}
 
 
+def network_settings(engine: str, weights: pathlib.Path, batch: int) -> list[str]:
+    """Of a run in which messages are single events."""
+    return [f"infer.engine={engine}", f"infer.weights={weights}", "infer.precision=bfloat16",
+            f"infer.batch_size={batch}", "infer.buffers=2", "source.events_per_message=1",
+            "source.preload=16"]
+
+
 def network_run(engine: str, weights: pathlib.Path, batch: int, *settings: str) -> dict:
-    """The report of a run in which messages are single events."""
-    return pnflow_run(
-        f"infer.engine={engine}", f"infer.weights={weights}", "infer.precision=bfloat16",
-        f"infer.batch_size={batch}", "infer.buffers=2", "source.events_per_message=1",
-        "source.preload=16", *settings)
+    """The report of it."""
+    return pnflow_run(*network_settings(engine, weights, batch), *settings)
 
 
 def table(head: list[str], rows: list[list]) -> None:

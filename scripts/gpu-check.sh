@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, on a machine that has one: set-up, build, the GPU tests, the copies
 # beside their limit, PeakNet base in a whole graph beside the engine alone and beside PyTorch. Prints
-# tables for bench/RESULTS.md; takes some 20 minutes, of which the parts can be asked for by name.
+# tables for bench/RESULTS.md; takes half an hour, of which the parts can be asked for by name.
 #
-#   scripts/gpu-check.sh [tests] [kernels] [transfer] [export] [network] [devices] [torch]
+#   scripts/gpu-check.sh [tests] [kernels] [transfer] [export] [network] [steady] [devices] [torch]
 #
 # Results are kept in build/gpu. PNFLOW_BINARY: a pnflow that is built already, which is measured
 # instead. PYTHON: an interpreter with PyTorch and triton, for export and torch; .venv/bin/python.
@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 cd "$root"
 parts=("$@")
-((${#parts[@]} > 0)) || parts=(tests kernels transfer export network devices torch)
+((${#parts[@]} > 0)) || parts=(tests kernels transfer export network steady devices torch)
 out=$root/build/gpu
 mkdir -p "$out"
 if [[ -z ${PNFLOW_BINARY:-} ]]; then
@@ -46,8 +46,14 @@ export_base() {
 }
 
 torch_pipelines() {
-  "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt" --batch 8 \
-    --variants eager,compile,original --json "$out/torch.json"
+  local batch variants
+  for batch in 8 16; do
+    variants=eager,compile
+    # A minute a batch of what takes hundreds of times as long: once is enough.
+    if ((batch == 8)); then variants+=,original; fi
+    "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt" \
+      --batch "$batch" --variants "$variants" --seconds 20 --json "$out/torch_$batch.json"
+  done
 }
 
 for part in "${parts[@]}"; do
@@ -64,9 +70,12 @@ for part in "${parts[@]}"; do
       step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" ||
         failed=true
       step "latency" "$python" bench/gpu.py latency "$out" || failed=true ;;
+    steady) step "steady state" "$python" bench/gpu_steady.py "$out" || failed=true ;;
     devices) step "devices" "$python" bench/gpu.py devices "$out" || failed=true ;;
     torch) step "PyTorch" torch_pipelines || failed=true ;;
-    *) echo "no part $part; there are: tests kernels transfer export network devices torch" >&2; exit 2 ;;
+    *)
+      echo "no part $part; there are: tests kernels transfer export network steady devices torch" >&2
+      exit 2 ;;
   esac
 done
 print_steps

@@ -12,7 +12,7 @@ import pytest
 from chains import IN_ORDER, simulated
 from cxi import STAMPS, cxi_files
 from gpus import gpus
-from inference import detector_images, infer, stream_of, write_mask
+from inference import detector_images, infer, stream_of, with_metadata, write_mask
 from support import BINARY, ROOT, Run, finished, needs_libtorch, node, total
 
 
@@ -255,6 +255,23 @@ def test_an_aoti_package_gives_the_segmentation_of_pytorch_in_float32(tmp_path, 
     images, wanted = judged(torch, EXPORTED / "peaknet_base.pt")
     check_segmentation(tmp_path, images, wanted, "bfloat16", engine="aoti",
                        weights=str(EXPORTED / "peaknet_base_cuda_bfloat16.pt2"))
+
+
+@needs_libtorch
+@pytest.mark.skipif(EXPORTED is None, reason="compiling takes minutes; scripts/gpu-check.sh does it")
+@pytest.mark.parametrize("changes, text", [
+    ({"AOTI_COMPUTE_CAPABILITY": "70"}, "is for compute capability 70, and here it is "),
+    ({"AOTI_DEVICE_KEY": "cpu"}, "is for device cpu, and here it is cuda"),
+])
+def test_an_aoti_package_for_another_device_is_refused(tmp_path, changes, text):
+    package = with_metadata(EXPORTED / "peaknet_base_cuda_bfloat16.pt2", tmp_path / "other.pt2",
+                            **changes)
+    with Run(tmp_path, simulated({}, infer={
+            "engine": "aoti", "weights": str(package), "precision": "bfloat16", "devices": [0],
+            "pad": {"height": 1920, "width": 1920}})) as run:
+        assert run.wait() == 1
+    assert text in run.output, run.output
+    assert not cxi_files(tmp_path)
 
 
 # ---------------------------------------------------------------- faults

@@ -1,14 +1,11 @@
 """infer's engine aoti on the CPU against PyTorch in Python. Packages are compiled here, which takes
 a while: one for micro-batches of 1 to 8, one for exactly 4, and damaged copies of them."""
 
-import json
-import zipfile
-
 import numpy as np
 import pytest
 
 from chains import simulated
-from inference import detector_images, infer, stream_of
+from inference import detector_images, infer, stream_of, with_metadata
 from support import Run, needs_libtorch
 
 pytestmark = needs_libtorch
@@ -47,20 +44,6 @@ def dynamic(network, tmp_path_factory):
 @pytest.fixture(scope="module")
 def static(network, tmp_path_factory):
     return compiled(network, tmp_path_factory.mktemp("aoti") / "static.pt2", "4")
-
-
-def with_metadata(package, target, **changes):
-    """A copy whose metadata say something else."""
-    with zipfile.ZipFile(package) as old, zipfile.ZipFile(target, "w") as new:
-        changed = 0
-        for item in old.infolist():
-            content = old.read(item)
-            if item.filename.endswith("_metadata.json"):
-                content = json.dumps({**json.loads(content), **changes}).encode()
-                changed += 1
-            new.writestr(item, content)
-        assert changed
-    return target
 
 
 @pytest.mark.parametrize("kind, batch_size", [("dynamic", 5), ("static", 3), ("static", 4)])
