@@ -49,7 +49,7 @@ torch_pipelines() {
   local batch variants
   for batch in 8 16; do
     variants=eager,compile
-    # A minute a batch of what takes hundreds of times as long: once is enough.
+    # The original's way takes minutes: one size is enough.
     if ((batch == 8)); then variants+=,original; fi
     "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt" \
       --batch "$batch" --variants "$variants" --seconds 20 --json "$out/torch_$batch.json"
