@@ -141,10 +141,12 @@ std::vector<std::unique_ptr<TorchNetwork>> load_aoti(const EngineSettings& setti
     const Metadata metadata = PackageLoader::load_metadata_from_package(settings.weights, "model");
     check_package(settings, metadata, place);
     const std::size_t fixed = fixed_batch_of(settings, entry(metadata, "pnflow.batch"));
-    // A runner that is still at work on the device would be waited for: as many as micro-batches.
-    const auto runners = static_cast<std::size_t>(place.device < 0 ? count : settings.buffers);
+    // On a GPU one network runs on one stream, which keeps its runs apart: no runner has to be
+    // waited for on the host, nor guarded by events, which a CUDA graph cannot contain.
+    const bool one_stream = place.device >= 0;
     const auto package = std::make_shared<PackageLoader>(
-        settings.weights, "model", false, runners, static_cast<at::DeviceIndex>(place.device));
+        settings.weights, "model", one_stream, static_cast<std::size_t>(count),
+        static_cast<at::DeviceIndex>(place.device));
     for (int i = 0; i < count; ++i)
       networks.push_back(std::make_unique<AotiNetwork>(package, fixed));
   } catch (const RunError&) {

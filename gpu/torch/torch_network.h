@@ -38,9 +38,9 @@ struct TorchPlace {
 };
 
 // The model in settings.weights, as settings.name says: "torchscript" (a .pt file) or "aoti" (an
-// AOTInductor package, .pt2), `count` times. They share what they only read, where LibTorch allows
-// it. Throws RunError: no such file, not such a file, one that was made for another device,
-// precision or size.
+// AOTInductor package, .pt2), `count` times, which is 1 on a GPU. They share what they only read,
+// where LibTorch allows it. Throws RunError: no such file, not such a file, one that was made for
+// another device, precision or size.
 std::vector<std::unique_ptr<TorchNetwork>> load_networks(const EngineSettings& settings,
                                                          const TorchPlace& place, int count);
 
