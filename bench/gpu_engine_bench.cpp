@@ -72,11 +72,11 @@ double measure(DeviceModel& model, const Options& options) {
   check(cudaMalloc(&values, bytes));
   check(cudaMemcpy(values, host.data(), bytes, cudaMemcpyHostToDevice));
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  const auto run = [&] {
-    model.run({values, options.engine.precision, images, options.height, options.width}, stream);
-  };
+  const DeviceImages input{values, options.engine.precision, images, options.height, options.width};
+  const auto run = [&] { model.run(input, stream); };
   constexpr int warm_up = 4;
   for (int i = 0; i < warm_up; ++i) run();
+  model.capture({&input, 1}, stream);
   check(cudaStreamSynchronize(stream));
   // The device has several micro-batches to do whenever the host looks at the clock.
   const auto begin = Clock::now();
@@ -109,7 +109,10 @@ int main(int argc, char** argv) {
   app.add_option("--precision", options.engine.precision, "in which it computes")
       ->transform(CLI::CheckedTransformer(precisions));
   app.add_option("--batch-size", options.engine.batch_size, "images");
-  app.add_option("--buffers", options.engine.buffers, "as the graph's infer has");
+  const std::map<std::string, CudaGraph> graphs{{"auto", CudaGraph::automatic},
+                                                {"off", CudaGraph::off}};
+  app.add_option("--cuda-graph", options.engine.cuda_graph, "as the graph's infer has")
+      ->transform(CLI::CheckedTransformer(graphs));
   app.add_option("--height", options.height, "pixels");
   app.add_option("--width", options.width, "pixels");
   app.add_option("--seconds", options.seconds, "to measure");

@@ -11,7 +11,9 @@ foreach(name IN ITEMS torch torch_cpu c10)
 endforeach()
 
 # Of a LibTorch that can use GPUs.
-find_library(LibTorch_c10_cuda_LIBRARY c10_cuda PATHS "${torch_package}/lib" NO_DEFAULT_PATH)
+foreach(name IN ITEMS torch_cuda c10_cuda)
+  find_library(LibTorch_${name}_LIBRARY ${name} PATHS "${torch_package}/lib" NO_DEFAULT_PATH)
+endforeach()
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_INCLUDE_DIR
@@ -30,5 +32,6 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
 endif()
 if(LibTorch_FOUND AND LibTorch_c10_cuda_LIBRARY AND NOT TARGET LibTorch::cuda)
   add_library(LibTorch::cuda INTERFACE IMPORTED)
-  target_link_libraries(LibTorch::cuda INTERFACE LibTorch::LibTorch "${LibTorch_c10_cuda_LIBRARY}")
+  target_link_libraries(LibTorch::cuda INTERFACE LibTorch::LibTorch
+    "${LibTorch_torch_cuda_LIBRARY}" "${LibTorch_c10_cuda_LIBRARY}")
 endif()

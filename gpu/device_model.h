@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct DeviceImages {
   std::size_t images = 0;
   std::size_t height = 0;
   std::size_t width = 0;
+  bool operator==(const DeviceImages&) const = default;
 };
 
 // What it answers: the logits of both classes for each image and pixel, class 0 being background.
@@ -27,6 +29,13 @@ struct DeviceLogits {
   std::int64_t image_stride = 0, class_stride = 0, row_stride = 0, column_stride = 0;
   // Keeps the memory. Let go of when all that reads it has been enqueued on the same stream.
   std::shared_ptr<void> storage;
+};
+
+// What a model has done on its device so far.
+struct DeviceModelCounts {
+  std::uint64_t allocations = 0;     // calls of cudaMalloc
+  std::uint64_t peak_bytes = 0;      // the most memory that it has held at once
+  std::uint64_t graph_launches = 0;  // calls of run() that were one launch of a CUDA graph
 };
 
 // A network on one GPU, between the preparation of its input and the decision between its classes,
@@ -43,8 +52,13 @@ class DeviceModel {
   // take such images, "wrong logits" when it answers something else, "out of device memory".
   virtual DeviceLogits run(const DeviceImages& images, void* stream) = 0;
 
-  // Calls of cudaMalloc that the model has made so far on its device. Thread-safe.
-  virtual std::uint64_t allocations() const { return 0; }
+  // Called once, at the end of the warm-up: run() has been called with images of each of these
+  // sizes, the largest first, and will be called with exactly these from now on. A model may record
+  // its work as CUDA graphs, one for each size; when that fails it goes on without, and says why.
+  virtual void capture(std::span<const DeviceImages>, void* /*stream*/) {}
+
+  // Thread-safe.
+  virtual DeviceModelCounts counts() const { return {}; }
 
   // The only number of images that the model takes; 0: any up to EngineSettings::batch_size.
   virtual std::size_t fixed_batch() const { return 0; }
@@ -60,6 +74,6 @@ class DeviceModelFactory {
   virtual std::vector<std::unique_ptr<DeviceModel>> make(const EngineSettings& settings) const = 0;
 };
 
-inline constexpr std::string_view device_model_interface = "pnflow.device_model/1";
+inline constexpr std::string_view device_model_interface = "pnflow.device_model/2";
 
 }  // namespace pnflow

@@ -25,6 +25,10 @@ enum class Normalize : std::uint8_t { none, instance, instance_padded };
 // is the real one, without TF32.
 enum class Precision : std::uint8_t { float32, bfloat16, float16 };
 
+// Whether the work of a network on a GPU becomes CUDA graphs, one for each size of micro-batch,
+// each launched as a whole. automatic: where it can, its work being the same for all images.
+enum class CudaGraph : std::uint8_t { automatic, off };
+
 // Bytes of a value.
 constexpr std::size_t size_of(Precision precision) {
   return precision == Precision::float32 ? 4 : 2;
@@ -51,7 +55,8 @@ struct EngineSettings {
   Precision precision = Precision::float32;
   // GPUs, by index, one pipeline on each; an index may be there more than once. Empty: the CPU.
   std::vector<int> devices;
-  int buffers = 2;                // sets of buffers of a pipeline: its micro-batches in flight
+  int buffers = 2;  // sets of buffers of a pipeline: its micro-batches in flight
+  CudaGraph cuda_graph = CudaGraph::automatic;
   int instances = 1;              // engines to make on the CPU
   int threads = 1;                // that one of these may compute with
   std::size_t batch_size = 1;     // images in a micro-batch, at most

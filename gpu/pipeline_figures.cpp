@@ -30,6 +30,7 @@ std::vector<Figure> figures_of(const PipelineFigures& f, const std::string& name
       {name, "micro-batches", number(f.micro_batches), ""},
       {name, "images/micro-batch", over(number(f.images), number(f.micro_batches)), ""},
       {name, "full", 100 * over(number(f.full_micro_batches), number(f.micro_batches)), "%"},
+      {name, "graph launches", number(f.graph_launches), ""},
       {name, "staged images", number(f.staged_images), ""},
       {name, "allocations", number(f.allocations), ""},
       {name, "last allocation at micro-batch", number(f.last_allocation), ""},

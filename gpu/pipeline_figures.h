@@ -15,6 +15,7 @@ struct PipelineFigures {
   std::string device;  // "0 (NVIDIA H100 80GB HBM3)"
   std::uint64_t micro_batches = 0;
   std::uint64_t full_micro_batches = 0;  // of batch_size images
+  std::uint64_t graph_launches = 0;  // micro-batches whose network was one launch of a CUDA graph
   std::uint64_t images = 0;
   std::uint64_t staged_images = 0;  // that a thread had to copy into pinned memory first
   std::uint64_t bytes_up = 0, bytes_down = 0;
@@ -29,7 +30,9 @@ struct PipelineFigures {
   // many micro-batches the last one was noticed.
   std::uint64_t allocations = 0;
   std::uint64_t last_allocation = 0;
-  std::uint64_t device_bytes = 0, pinned_bytes = 0;  // held by pnflow
+  // Held by pnflow, on all devices, and the most that the model's library has held on this one.
+  std::uint64_t device_bytes = 0;
+  std::uint64_t pinned_bytes = 0;  // held by pnflow
 };
 
 // The same as a node shows them, under the group `name`: "device 0 (NVIDIA ...)".

@@ -92,6 +92,7 @@ EngineSettings Infer::engine_settings(const OpenContext& context) const {
   settings.precision = params_.precision;
   settings.devices = params_.devices.indices;
   settings.buffers = params_.buffers;
+  settings.cuda_graph = params_.cuda_graph;
   settings.instances = params_.instances;
   settings.threads = params_.threads;
   settings.batch_size = params_.batch_size;

@@ -31,6 +31,7 @@ class Infer : public AsyncTransform {
     Precision precision = Precision::float32;
     DeviceList devices = {};
     int buffers = 2;
+    CudaGraph cuda_graph = CudaGraph::automatic;
     OnDeviceError on_device_error = OnDeviceError::stop;
     std::size_t batch_size = 1;
     Duration max_wait = std::chrono::milliseconds(20);

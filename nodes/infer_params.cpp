@@ -169,6 +169,12 @@ void Infer::describe(Spec<Params>& s) {
   s.param("buffers", &Params::buffers)
       .range(1, 8)
       .help("micro-batches that a GPU's pipeline has in flight: 2 is double buffering");
+  s.param("cuda_graph", &Params::cuda_graph)
+      .choice("auto", CudaGraph::automatic)
+      .choice("off", CudaGraph::off)
+      .help(
+          "whether a network on a GPU is launched as a whole, as a CUDA graph of each size of "
+          "micro-batch; auto: with 'pad', where the network's work is always the same");
   s.param("on_device_error", &Params::on_device_error)
       .choice("stop", OnDeviceError::stop)
       .choice("continue", OnDeviceError::go_on)

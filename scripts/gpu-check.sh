@@ -31,7 +31,7 @@ memcheck=(compute-sanitizer --tool memcheck --error-exitcode 1 "$binaries/pnflow
 
 gpu_tests() {
   step "CUDA tests" "$binaries/pnflow_cuda_tests" || failed=true
-  step "client tests" "$python" -m pytest -q test/clients/test_gpu.py || failed=true
+  step "client tests" "$python" -m pytest -q test/clients/test_gpu{,_graphs}.py || failed=true
   if command -v compute-sanitizer >/dev/null; then
     step "memcheck" "${memcheck[@]}" || failed=true
     step "racecheck" "${racecheck[@]}" || failed=true
@@ -65,7 +65,7 @@ for part in "${parts[@]}"; do
     export)
       step "export" export_base || failed=true
       step "the package's answers" env PNFLOW_TEST_MODELS="$out" "$python" -m pytest -q -s \
-        test/clients/test_gpu.py -k aoti || failed=true ;;
+        test/clients/test_gpu{,_graphs}.py -k aoti || failed=true ;;
     network)
       step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" ||
         failed=true

@@ -20,6 +20,7 @@ void FiguresKeeper::add(const Done& done) {
     figures_.allocations = done.allocations;
     figures_.last_allocation = figures_.micro_batches;
   }
+  figures_.graph_launches = done.graph_launches - graph_launches_before_;
   figures_.images += done.images;
   figures_.staged_images += done.staged_images;
   figures_.bytes_up += done.bytes_up;
@@ -40,6 +41,7 @@ void FiguresKeeper::add(const Done& done) {
 void FiguresKeeper::restart() {
   const std::lock_guard lock(mutex_);
   const std::uint64_t allocations = figures_.allocations;
+  graph_launches_before_ += figures_.graph_launches;
   figures_ = {};
   figures_.allocations = allocations;
   up_.total = compute_.total = down_.total = {};

@@ -20,7 +20,7 @@ class FiguresKeeper {
     bool full;
     std::size_t staged_images;
     std::size_t bytes_up, bytes_down;
-    std::uint64_t allocations;  // in all, so far
+    std::uint64_t allocations, graph_launches;  // in all, so far
   };
   // In the order in which they were launched.
   void add(const Done& done);
@@ -38,6 +38,7 @@ class FiguresKeeper {
   };
   mutable std::mutex mutex_;
   PipelineFigures figures_;
+  std::uint64_t graph_launches_before_ = 0;
   Cover up_, compute_, down_;
   Time first_{}, last_{};
   // At the begin of the first full micro-batch and the end of the last one: the time, and how much

@@ -135,16 +135,17 @@ void Pipeline::wait_for(BufferSet& set) {
     return FiguresKeeper::Span{clock_.time_of(events.begin), clock_.time_of(events.end)};
   };
   const std::size_t images = set.batch().images.size();
-  const FiguresKeeper::Done done{
-      .up = span(set.up),
-      .compute = span(set.compute),
-      .down = span(set.down),
-      .images = images,
-      .full = images == settings_.batch_size,
-      .staged_images = set.staged_images(),
-      .bytes_up = set.bytes_up(),
-      .bytes_down = set.bytes_down(),
-      .allocations = memory_counts().allocations + stage_->allocations()};
+  const DeviceModelCounts model = stage_->counts();
+  const FiguresKeeper::Done done{.up = span(set.up),
+                                 .compute = span(set.compute),
+                                 .down = span(set.down),
+                                 .images = images,
+                                 .full = images == settings_.batch_size,
+                                 .staged_images = set.staged_images(),
+                                 .bytes_up = set.bytes_up(),
+                                 .bytes_down = set.bytes_down(),
+                                 .allocations = memory_counts().allocations + model.allocations,
+                                 .graph_launches = model.graph_launches};
   figures_.add(done);
   trace(done);
   ++completed_so_far_;
@@ -197,7 +198,7 @@ std::optional<PipelineFigures> Pipeline::figures() const {
   PipelineFigures figures = figures_.figures();
   const MemoryCounts& counts = memory_counts();
   figures.device = name_;
-  figures.device_bytes = counts.device_bytes;
+  figures.device_bytes = counts.device_bytes + stage_->counts().peak_bytes;
   figures.pinned_bytes = counts.pinned_bytes;
   return figures;
 }
@@ -219,18 +220,28 @@ void Pipeline::warm_up() {
   std::vector<std::size_t> sizes = network_batches(settings_.batch_size);
   std::ranges::reverse(sizes);
   for (const std::size_t images : sizes) {
-    try {
-      run_empty(images);
-    } catch (const DataError& error) {
-      if (error.reason() != "out of device memory") throw RunError(std::string(error.detail()));
-      throw RunError(fmt::format("{}: 'batch_size' of {} images of {}x{} is too large; {} fit",
-                                 error.detail(), settings_.batch_size, settings_.pad->height,
-                                 settings_.pad->width, largest_that_fits()));
-    }
+    warm_up(images);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     log(fmt::format("warm-up with micro-batches of {} done, {:.1f} s", images, took.count()));
   }
+  {
+    const DeviceScope current(device_);
+    stage_->capture(map_geometry(settings_.pad->height, settings_.pad->width, {}), compute_);
+  }
+  // Once more, as all that follow will be run: what has been recorded has not run yet.
+  for (const std::size_t images : sizes) warm_up(images);
   figures_.restart();
+}
+
+void Pipeline::warm_up(std::size_t images) {
+  try {
+    run_empty(images);
+  } catch (const DataError& error) {
+    if (error.reason() != "out of device memory") throw RunError(std::string(error.detail()));
+    throw RunError(fmt::format("{}: 'batch_size' of {} images of {}x{} is too large; {} fit",
+                               error.detail(), settings_.batch_size, settings_.pad->height,
+                               settings_.pad->width, largest_that_fits()));
+  }
 }
 
 std::size_t Pipeline::largest_that_fits() {

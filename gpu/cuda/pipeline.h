@@ -48,6 +48,7 @@ class Pipeline : public InferenceEngine {
 
  private:
   void start(BufferSet& set, const MicroBatch& batch);
+  void warm_up(std::size_t images);
   void run_empty(std::size_t images);
   std::size_t largest_that_fits();
   void complete();

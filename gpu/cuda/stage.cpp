@@ -1,6 +1,7 @@
 #include "gpu/cuda/stage.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "gpu/cuda/cuda_check.h"
@@ -31,7 +32,11 @@ class NetworkInput {
                             (images - raw.images) * image_bytes, stream),
             "cudaMemsetAsync");
     }
-    return {values_.data(), precision_, images, raw.geometry.map_height, raw.geometry.map_width};
+    return prepared(raw.geometry, images);
+  }
+  // What prepare() gives when it need not grow.
+  DeviceImages prepared(const MapGeometry& geometry, std::size_t images) const {
+    return {values_.data(), precision_, images, geometry.map_height, geometry.map_width};
   }
 
  private:
@@ -58,7 +63,14 @@ class NetworkStage : public DeviceStage {
     const DeviceLogits logits = model_->run(images, stream);
     decide_classes(logits, raw.images, raw.geometry, output_, results.maps, results.logits, stream);
   }
-  std::uint64_t allocations() const override { return model_->allocations(); }
+  void capture(const MapGeometry& geometry, cudaStream_t stream) override {
+    std::vector<DeviceImages> sizes;
+    for (const std::size_t count : batches_ | std::views::reverse) {
+      sizes.push_back(input_.prepared(geometry, count));
+    }
+    model_->capture(sizes, stream);
+  }
+  DeviceModelCounts counts() const override { return model_->counts(); }
 
  private:
   NetworkInput input_;

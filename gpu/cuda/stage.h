@@ -31,8 +31,11 @@ class DeviceStage {
   // micro-batch. Throws CudaError, and what DeviceModel::run() throws.
   virtual void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
                        cudaStream_t stream) = 0;
-  // As DeviceModel::allocations().
-  virtual std::uint64_t allocations() const { return 0; }
+  // The end of the warm-up: enqueue() has been called with micro-batches of all sizes, all of this
+  // geometry, and will be from now on. Throws what DeviceModel::capture() throws.
+  virtual void capture(const MapGeometry&, cudaStream_t) {}
+  // As DeviceModel::counts().
+  virtual DeviceModelCounts counts() const { return {}; }
 };
 
 // The sizes of micro-batch that a network is given: powers of two and the largest. A smaller one is

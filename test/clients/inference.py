@@ -4,6 +4,8 @@ maps and logits in CXI files."""
 from __future__ import annotations
 
 import json
+import os
+import pathlib
 import zipfile
 
 import h5py
@@ -13,8 +15,11 @@ import scipy.ndimage
 from chains import chain
 from cxi import RESULTS, STAMPS, cxi_files
 from peers import Push
-from support import Run, hdf5_message
+from support import Run, hdf5_message, node
 
+# Where export_peaknet.py has put PeakNet base, as TorchScript and as a package for GPUs in bfloat16.
+EXPORTED = (pathlib.Path(os.environ["PNFLOW_TEST_MODELS"]) if "PNFLOW_TEST_MODELS" in os.environ
+            else None)
 START = 1_700_000_000 << 32  # the time stamp of event 0; event n has START + n
 
 
@@ -86,6 +91,12 @@ class Result:
                     if "logit_map_class0" in results:
                         self.logits[event] = np.stack(
                             [results[f"logit_map_class{c}"][i] for c in (0, 1)])
+
+
+def figures(report: dict) -> list[dict]:
+    """Of each pipeline on a GPU."""
+    return [{name: figure["value"] for name, figure in group.items()}
+            for group in node(report, "infer")["figures"].values()]
 
 
 def infer(directory, stream: list[bytes], settings: dict, **changes) -> Result:

@@ -1,7 +1,5 @@
 """infer on GPUs: what the CPU, or PyTorch, finds; message by message, and when a GPU fails."""
 
-import os
-import pathlib
 import subprocess
 import sys
 
@@ -12,23 +10,15 @@ import pytest
 from chains import IN_ORDER, simulated
 from cxi import STAMPS, cxi_files
 from gpus import gpus
-from inference import detector_images, infer, stream_of, with_metadata, write_mask
+from inference import (EXPORTED, detector_images, figures, infer, stream_of, with_metadata,
+                       write_mask)
 from support import BINARY, ROOT, Run, finished, needs_libtorch, node, total
 
 
 GPUS = len(gpus())
 pytestmark = pytest.mark.skipif(GPUS == 0, reason="there is no GPU")
 FAULTY = BINARY.resolve().parent.parent / "test" / "plugins" / "faulty_model.so"
-# Where export_peaknet.py has put PeakNet base, as TorchScript and as a package for GPUs in bfloat16.
-EXPORTED = (pathlib.Path(os.environ["PNFLOW_TEST_MODELS"]) if "PNFLOW_TEST_MODELS" in os.environ
-            else None)
 PAD = {"height": 96, "width": 160, "style": "center"}
-
-
-def figures(report: dict) -> list[dict]:
-    """Of each pipeline."""
-    return [{name: figure["value"] for name, figure in group.items()}
-            for group in node(report, "infer")["figures"].values()]
 
 
 # ---------------------------------------------------------------- without a network

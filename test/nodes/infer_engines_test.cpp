@@ -26,6 +26,7 @@ struct Script {
   std::function<void(int engine)> warm_up = [](int) {};
   std::function<bool(int engine)> fails = [](int) { return false; };  // and is lost with it
   std::shared_ptr<MemoryPool> pool;
+  EngineSettings settings;  // with which they were made
   std::mutex mutex;
   std::vector<std::set<std::thread::id>> threads;  // of each engine, that have called it
 };
@@ -66,6 +67,7 @@ struct ScriptedFactory : EngineFactory {
   explicit ScriptedFactory(Script& s) : script(s) {}
   std::vector<std::unique_ptr<InferenceEngine>> make(
       const EngineSettings& settings) const override {
+    script.settings = settings;
     script.threads.resize(static_cast<std::size_t>(settings.instances));
     std::vector<std::unique_ptr<InferenceEngine>> engines;
     for (int i = 0; i < settings.instances; ++i) {
@@ -163,6 +165,20 @@ TEST_CASE("a lost engine ends the run, and all messages are answered") {
     const auto errors = stage.services.run_errors();
     REQUIRE(!errors.empty());
     CHECK(errors.front() == "device 7: it burns");
+  }
+}
+
+TEST_CASE("engines are told whether CUDA graphs are wanted") {
+  for (const CudaGraph wanted : {CudaGraph::automatic, CudaGraph::off}) {
+    Script script;
+    FakeServices services;
+    FakeOpen context(services);
+    const std::shared_ptr<EngineFactory> factory = std::make_shared<ScriptedFactory>(script);
+    context.registry().offer(std::string(engine_interface), "scripted", factory);
+    Infer infer({.engine = "scripted", .cuda_graph = wanted});
+    infer.open(context);
+    infer.close();
+    CHECK(script.settings.cuda_graph == wanted);
   }
 }
 
