@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 #include <nvtx3/nvtx3.hpp>
 
-#include <algorithm>
 #include <chrono>
-#include <future>
 #include <utility>
 
-#include "graph/array.h"
+#include "gpu/cuda/warm_up.h"
 #include "graph/error.h"
 #include "graph/trace.h"
 
@@ -214,73 +212,19 @@ void Pipeline::warm_up() {
         "be slow");
   }
   const auto begin = std::chrono::steady_clock::now();
-  // The largest first: what a library finds out first is what it makes fastest (TorchScript
-  // compiles kernels for the first few sizes that it meets, and general ones for those that come
-  // later).
-  std::vector<std::size_t> sizes = network_batches(settings_.batch_size);
-  std::ranges::reverse(sizes);
-  for (const std::size_t images : sizes) {
-    warm_up(images);
+  WarmUp empty(*this, settings_);
+  for (const std::size_t images : empty.sizes()) {
+    empty.run(images);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     log(fmt::format("warm-up with micro-batches of {} done, {:.1f} s", images, took.count()));
   }
   {
     const DeviceScope current(device_);
-    stage_->capture(map_geometry(settings_.pad->height, settings_.pad->width, {}), compute_);
+    stage_->capture(empty.geometry(), compute_);
   }
   // Once more, as all that follow will be run: what has been recorded has not run yet.
-  for (const std::size_t images : sizes) warm_up(images);
+  for (const std::size_t images : empty.sizes()) empty.run(images);
   figures_.restart();
-}
-
-void Pipeline::warm_up(std::size_t images) {
-  try {
-    run_empty(images);
-  } catch (const DataError& error) {
-    if (error.reason() != "out of device memory") throw RunError(std::string(error.detail()));
-    throw RunError(fmt::format("{}: 'batch_size' of {} images of {}x{} is too large; {} fit",
-                               error.detail(), settings_.batch_size, settings_.pad->height,
-                               settings_.pad->width, largest_that_fits()));
-  }
-}
-
-std::size_t Pipeline::largest_that_fits() {
-  std::size_t fits = 0;
-  for (const std::size_t images : network_batches(settings_.batch_size)) {
-    try {
-      run_empty(images);
-    } catch (const DataError&) {
-      break;
-    }
-    fits = images;
-  }
-  return fits;
-}
-
-void Pipeline::run_empty(std::size_t images) {
-  const MapGeometry geometry = map_geometry(settings_.pad->height, settings_.pad->width, {});
-  constexpr DType widest = DType::f32;  // of those that detectors usually have
-  // All images are the same one: only the device needs room for all of them.
-  MutableArray pixels(*pinned_pool(), widest, {geometry.pixels()});
-  std::ranges::fill(pixels.raw(), std::byte{0});
-  const auto map = pinned_pool()->allocate(geometry.map_pixels());
-  const auto logits = settings_.logits
-                          ? pinned_pool()->allocate(geometry.map_pixels() * 2 * sizeof(float))
-                          : nullptr;
-  EngineImage image;
-  image.pixels = pixels.raw().data();
-  image.map = map.get();
-  image.logits = reinterpret_cast<float*>(logits.get());
-  const MicroBatch batch{widest, geometry, Normalize::instance,
-                         std::vector<EngineImage>(images, image)};
-  // As many as there are sets, so that each of them grows to the size.
-  for (int i = 0; i < buffers(); ++i) {
-    std::promise<void> finished;
-    launch(batch, [&](const std::exception_ptr& error) {
-      error ? finished.set_exception(error) : finished.set_value();
-    });
-    finished.get_future().get();
-  }
 }
 
 }  // namespace pnflow

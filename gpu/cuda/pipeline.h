@@ -42,15 +42,12 @@ class Pipeline : public InferenceEngine {
   void launch(const MicroBatch& batch, Done done) override;
   std::optional<PipelineFigures> figures() const override;
 
-  // Brings the calling thread near the device; runs empty micro-batches of all sizes that the stage
-  // will see through all sets of buffers.
+  // Brings the calling thread near the device; runs empty micro-batches, as gpu/cuda/warm_up.h says,
+  // and has the stage capture its work.
   void warm_up() override;
 
  private:
   void start(BufferSet& set, const MicroBatch& batch);
-  void warm_up(std::size_t images);
-  void run_empty(std::size_t images);
-  std::size_t largest_that_fits();
   void complete();
   void answer(BufferSet& set, const std::exception_ptr& error);
   void wait_for(BufferSet& set);
