@@ -42,8 +42,8 @@ class Pipeline : public InferenceEngine {
   void launch(const MicroBatch& batch, Done done) override;
   std::optional<PipelineFigures> figures() const override;
 
-  // Brings the calling thread near the device; runs empty micro-batches, as gpu/cuda/warm_up.h says,
-  // and has the stage capture its work.
+  // Brings the calling thread near the device; runs empty micro-batches, as WarmUp says, and has
+  // the stage capture its work.
   void warm_up() override;
 
  private:

@@ -31,6 +31,17 @@ TEST_CASE("copies in both directions are bytes of the whole time and shares of i
   CHECK(value(shown, "D2H busy") == doctest::Approx(75));
 }
 
+TEST_CASE("launches of CUDA graphs and memory are shown as counted") {
+  PipelineFigures figures;
+  figures.micro_batches = 9;
+  figures.graph_launches = 7;
+  figures.device_bytes = 3U << 20U;
+  const auto shown = figures_of(figures, "device 0");
+  CHECK(value(shown, "micro-batches") == 9);
+  CHECK(value(shown, "graph launches") == 7);
+  CHECK(value(shown, "device memory") == 3);
+}
+
 TEST_CASE("a pipeline that has done nothing shows zeros") {
   for (const Figure& figure : figures_of({}, "device 0")) CHECK(figure.value == 0);
 }
