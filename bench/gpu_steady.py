@@ -61,8 +61,8 @@ def sampled(process: subprocess.Popen) -> list[Sample]:
     return samples
 
 
-def watched(name: str, after: float, settings: list[str]) -> tuple[list, bool]:
-    """A row of the table, and whether the run was steady."""
+def watched(name: str, after: float, settings: list[str]) -> tuple[list, bool, list[Sample]]:
+    """A row of the table, whether the run was steady, and all that was seen."""
     with tempfile.TemporaryDirectory() as directory:
         report = pathlib.Path(directory) / "report.json"
         command = [PNFLOW, "run", GRAPH, "--quiet", "--report", report]
@@ -91,7 +91,8 @@ def watched(name: str, after: float, settings: list[str]) -> tuple[list, bool]:
     row = [name, int(of["micro-batches"]), int(of["last allocation at micro-batch"]),
            f"{steady[-1].seconds - steady[0].seconds:.0f} s", made,
            f"{host[0]:.0f} to {max(host):.0f}", f"{device[0]:.0f} to {max(device):.0f}"]
-    return row, made == 0 and max(host) - host[0] < NOISE_MIB and max(device) == device[0]
+    calm = made == 0 and max(host) - host[0] < NOISE_MIB and max(device) == device[0]
+    return row, calm, samples
 
 
 def main() -> int:
@@ -100,6 +101,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120, help="of PeakNet (default 120)")
     parser.add_argument("--after", type=float, default=30,
                         help="seconds that PeakNet takes to warm up (default 30)")
+    parser.add_argument("--json", type=pathlib.Path, help="file for memory over time")
     options = parser.parse_args()
     runs = [("none", 8, ["source.dtype=uint16", "source.count=160000"])]
     for engine, file, rate in (("torchscript", "peaknet_base.pt", 39),
@@ -109,13 +111,16 @@ def main() -> int:
             runs.append((f"{engine}, batch 8", options.after,
                          [*network_settings(engine, options.directory / file, 8),
                           f"source.count={count}", "q1.capacity=32", "window=40"]))
-    rows, all_steady = [], True
+    rows, all_steady, seen = [], True, {}
     for run in runs:
-        row, steady = watched(*run)
+        row, steady, samples = watched(*run)
         rows.append([*row, "yes" if steady else "no"])
         all_steady = all_steady and steady
+        seen[run[0]] = [dataclasses.asdict(sample) for sample in samples]
     table(["run", "micro-batches", "last allocation at", "watched", "calls meanwhile",
            "host memory, MiB", "device memory, MiB", "steady"], rows)
+    if options.json:
+        options.json.write_text(json.dumps(seen, indent=1) + "\n")
     return 0 if all_steady else 1
 
 
