@@ -4,11 +4,12 @@
 //
 //   pnflow_gpu_engine_bench --engine aoti --weights base.pt2 --precision bfloat16 --batch-size 8
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <bit>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -39,38 +40,36 @@ struct Options {
 };
 
 // Normal noise, as normalised images are: on constants a device needs less power and is faster.
-std::vector<std::uint16_t> noise(std::size_t values, Precision precision) {
-  std::vector<std::uint16_t> bits(values * size_of(precision) / sizeof(std::uint16_t));
+template <class Value>
+std::vector<std::byte> noise_of(std::size_t values) {
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
-  std::vector<float> table(1 << 16);
-  for (float& value : table) value = normal(random);
+  std::vector<Value> table(1 << 16);
+  for (Value& value : table) value = static_cast<Value>(normal(random));
+  std::vector<std::byte> bytes(values * sizeof(Value));
   for (std::size_t i = 0; i < values; ++i) {
-    const auto word = std::bit_cast<std::uint32_t>(table[random() % table.size()]);
-    if (precision == Precision::float32) {
-      std::memcpy(&bits[2 * i], &word, sizeof word);
-    } else if (precision == Precision::bfloat16) {
-      bits[i] = static_cast<std::uint16_t>(word >> 16U);
-    } else {  // good enough for noise: exponent moved, mantissa cut; what is too small is 0
-      const std::uint32_t exponent = word >> 23U & 0xffU;
-      bits[i] = exponent < 113
-                    ? 0
-                    : static_cast<std::uint16_t>((word >> 16U & 0x8000U) | (exponent - 112) << 10U |
-                                                 (word >> 13U & 0x3ffU));
-    }
+    std::memcpy(&bytes[i * sizeof(Value)], &table[random() % table.size()], sizeof(Value));
   }
-  return bits;
+  return bytes;
+}
+
+std::vector<std::byte> noise(std::size_t values, Precision precision) {
+  switch (precision) {
+    case Precision::float32: return noise_of<float>(values);
+    case Precision::bfloat16: return noise_of<__nv_bfloat16>(values);
+    case Precision::float16: break;
+  }
+  return noise_of<__half>(values);
 }
 
 // Images per second.
 double measure(DeviceModel& model, const Options& options) {
   const std::size_t images = options.engine.batch_size;
   const auto host = noise(images * options.height * options.width, options.engine.precision);
-  const std::size_t bytes = host.size() * sizeof host.front();
   void* values = nullptr;
   cudaStream_t stream = nullptr;
-  check(cudaMalloc(&values, bytes));
-  check(cudaMemcpy(values, host.data(), bytes, cudaMemcpyHostToDevice));
+  check(cudaMalloc(&values, host.size()));
+  check(cudaMemcpy(values, host.data(), host.size(), cudaMemcpyHostToDevice));
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   const DeviceImages input{values, options.engine.precision, images, options.height, options.width};
   const auto run = [&] { model.run(input, stream); };
@@ -103,9 +102,10 @@ int main(int argc, char** argv) {
   CLI::App app("Measures a network on a GPU alone.");
   app.add_option("--engine", options.engine.name, "torchscript or aoti")->required();
   app.add_option("--weights", options.engine.weights, "the model's file")->required();
-  const std::map<std::string, Precision> precisions{{"float32", Precision::float32},
-                                                    {"bfloat16", Precision::bfloat16},
-                                                    {"float16", Precision::float16}};
+  std::map<std::string, Precision> precisions;
+  for (const auto one : {Precision::float32, Precision::bfloat16, Precision::float16}) {
+    precisions.emplace(name_of(one), one);
+  }
   app.add_option("--precision", options.engine.precision, "in which it computes")
       ->transform(CLI::CheckedTransformer(precisions));
   app.add_option("--batch-size", options.engine.batch_size, "images");

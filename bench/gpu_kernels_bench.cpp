@@ -209,10 +209,6 @@ void threshold(benchmark::State& state, DType dtype, std::size_t images) {
       benchmark::Counter(done, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-const char* name_of(Precision precision) {
-  return precision == Precision::float32 ? "float32" : "bfloat16";
-}
-
 template <class Function, class... Arguments>
 void add(const std::string& name, Function function, Arguments... arguments) {
   benchmark::RegisterBenchmark(name.c_str(),

@@ -29,6 +29,16 @@ enum class Precision : std::uint8_t { float32, bfloat16, float16 };
 // each launched as a whole. automatic: where it can, its work being the same for all images.
 enum class CudaGraph : std::uint8_t { automatic, off };
 
+// As a graph and a model's file name it.
+constexpr const char* name_of(Precision precision) {
+  switch (precision) {
+    case Precision::float32: return "float32";
+    case Precision::bfloat16: return "bfloat16";
+    case Precision::float16: break;
+  }
+  return "float16";
+}
+
 // Bytes of a value.
 constexpr std::size_t size_of(Precision precision) {
   return precision == Precision::float32 ? 4 : 2;

@@ -157,9 +157,9 @@ void Infer::describe(Spec<Params>& s) {
           "(.pt2), or nothing but the preparation of a network's input");
   s.param("weights", &Params::weights).help("the model's file");
   s.param("precision", &Params::precision)
-      .choice("float32", Precision::float32)
-      .choice("bfloat16", Precision::bfloat16)
-      .choice("float16", Precision::float16)
+      .choice(name_of(Precision::float32), Precision::float32)
+      .choice(name_of(Precision::bfloat16), Precision::bfloat16)
+      .choice(name_of(Precision::float16), Precision::float16)
       .help("in which the model computes; float32 is without TF32");
   s.param("devices", &Params::devices)
       .help(

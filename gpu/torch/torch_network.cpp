@@ -113,8 +113,7 @@ void check_package(const EngineSettings& settings, const Metadata& metadata,
     throw RunError(fmt::format("model '{}' is for processors with {}, and this one has none",
                                settings.weights, isa));
   }
-  constexpr const char* names[] = {"float32", "bfloat16", "float16"};
-  differ("precision", "pnflow.precision", names[static_cast<std::size_t>(settings.precision)]);
+  differ("precision", "pnflow.precision", name_of(settings.precision));
   if (settings.pad) {
     differ("height", "pnflow.height", std::to_string(settings.pad->height));
     differ("width", "pnflow.width", std::to_string(settings.pad->width));

@@ -75,6 +75,28 @@ def with_metadata(package, target, **changes):
     return target
 
 
+def prepared(panel, bad, normalize, pad, eps=1e-5):
+    """One panel as gpu/engine_settings.h says that a network sees it, and where it lies there."""
+    height, width = panel.shape
+    map_height, map_width = (pad["height"], pad["width"]) if pad else panel.shape
+    top = left = 0
+    if pad and pad["style"] == "center":
+        top, left = (map_height - height) // 2, (map_width - width) // 2
+    inside = (slice(top, top + height), slice(left, left + width))
+    good = ~bad & (np.abs(panel) <= np.finfo(np.float32).max)
+    values = panel[good].astype(np.float64)
+    seen = np.zeros((map_height, map_width))
+    if not good.any():
+        return seen.astype(np.float32), inside
+    if normalize == "instance_padded":  # the padding's zeros count, and are shifted like pixels
+        values = np.concatenate([values, np.zeros(seen.size - panel.size)])
+        seen[:] = -values.mean() / np.sqrt(values.var() + eps)
+    mean, sigma = (0, 1) if normalize == "none" else (values.mean(), np.sqrt(values.var() + eps))
+    seen[inside] = (np.where(good, panel, 0).astype(np.float64) - mean) / sigma
+    seen[inside][~good] = 0
+    return seen.astype(np.float32), inside
+
+
 class Result:
     """What is in the CXI files of a run, by event: `maps` (rows, W), `logits` (2, rows, W)."""
 

@@ -10,8 +10,8 @@ import pytest
 from chains import IN_ORDER, simulated
 from cxi import STAMPS, cxi_files
 from gpus import gpus
-from inference import (EXPORTED, detector_images, figures, infer, stream_of, with_metadata,
-                       write_mask)
+from inference import (EXPORTED, detector_images, figures, infer, prepared, stream_of,
+                       with_metadata, write_mask)
 from support import BINARY, ROOT, Run, finished, needs_libtorch, node, total
 
 
@@ -19,6 +19,22 @@ GPUS = len(gpus())
 pytestmark = pytest.mark.skipif(GPUS == 0, reason="there is no GPU")
 FAULTY = BINARY.resolve().parent.parent / "test" / "plugins" / "faulty_model.so"
 PAD = {"height": 96, "width": 160, "style": "center"}
+
+
+def on_both(directory, stream, settings: dict, gpu: dict, **changes):
+    """The results on the CPU, and those on a GPU with its settings."""
+    results = []
+    for place, more in (("cpu", {}), ("gpu", {"devices": [0], **gpu})):
+        (directory / place).mkdir()
+        results.append(infer(directory / place, stream, {**settings, **more}, **changes))
+    return results
+
+
+def check_maps(cpu, gpu):
+    assert sorted(gpu.maps) == sorted(cpu.maps)
+    for event, wanted in cpu.maps.items():
+        np.testing.assert_array_equal(gpu.maps[event], wanted)
+    assert any(found.any() for found in cpu.maps.values())
 
 
 # ---------------------------------------------------------------- without a network
@@ -44,17 +60,10 @@ def test_1003_events_in_three_shapes_are_what_the_cpu_finds(tmp_path, output, ba
     looks = {"quick": {"type": "infer", "engine": "threshold"},
              "hits": {"type": "find_peaks", "min_num_peak": 30}}
     settings = {"engine": "threshold", "output": output, "threshold": {"min_intensity": 60}}
-    results = []
-    for place, devices in (("cpu", {}), ("gpu", {"devices": [0], "batch_size": batch_size,
-                                                 "buffers": 3})):
-        (tmp_path / place).mkdir()
-        results.append(infer(tmp_path / place, stream, {**settings, **devices},
-                             edges="socket -> decode -> quick -> hits -> q1 -> infer -> q2 -> "
-                                   "peaks -> cxi", **looks))
-    cpu, gpu = results
-    assert sorted(gpu.maps) == sorted(cpu.maps)
-    for event, wanted in cpu.maps.items():
-        np.testing.assert_array_equal(gpu.maps[event], wanted)
+    cpu, gpu = on_both(
+        tmp_path, stream, settings, {"batch_size": batch_size, "buffers": 3},
+        edges="socket -> decode -> quick -> hits -> q1 -> infer -> q2 -> peaks -> cxi", **looks)
+    check_maps(cpu, gpu)
     assert gpu.peaks == cpu.peaks and sum(gpu.peaks.values()) > 1003
     assert gpu.report["events"] == cpu.report["events"]
     vetoed = total(gpu.report["events"]["vetoed"])
@@ -77,17 +86,12 @@ def test_order_is_kept_where_it_is_asked_for(tmp_path, devices):
     assert len(rates) == (GPUS if devices == "auto" else len(devices))
 
 
-def test_a_mask_of_the_graph_and_one_of_each_message_are_used(tmp_path):
+def test_a_mask_of_the_graph_is_used(tmp_path):
     random = np.random.default_rng(3)
     bad = random.random((2, 60, 70)) < 0.1
     stream, _ = stream_of([detector_images(random, (3, 2, 60, 70), np.dtype("uint16"))] * 20)
     settings = {"engine": "threshold", "mask": write_mask(tmp_path / "mask.h5", bad)}
-    results = []
-    for place, devices in (("cpu", {}), ("gpu", {"devices": [0], "batch_size": 7})):
-        (tmp_path / place).mkdir()
-        results.append(infer(tmp_path / place, stream, {**settings, **devices}))
-    for event, wanted in results[0].maps.items():
-        np.testing.assert_array_equal(results[1].maps[event], wanted)
+    check_maps(*on_both(tmp_path, stream, settings, {"batch_size": 7}))
 
 
 @pytest.mark.parametrize("pad", [{}, {"pad": PAD}], ids=["crop", "crop and pad"])
@@ -98,14 +102,8 @@ def test_a_crop_goes_up_alone(tmp_path, pad):
                            for n in (3, 1, 5)])
     settings = {"engine": "threshold", "mask": write_mask(tmp_path / "mask.h5", bad),
                 "crop": {"height": 50, "width": 130, "left": 35}, **pad}
-    results = []
-    for place, devices in (("cpu", {}), ("gpu", {"devices": [0], "batch_size": 4})):
-        (tmp_path / place).mkdir()
-        results.append(infer(tmp_path / place, stream, {**settings, **devices}))
-    cpu, gpu = results
-    for event, wanted in cpu.maps.items():
-        np.testing.assert_array_equal(gpu.maps[event], wanted)
-        assert wanted.any()
+    cpu, gpu = on_both(tmp_path, stream, settings, {"batch_size": 4})
+    check_maps(cpu, gpu)
     assert node(gpu.report, "infer")["counters"]["images"] == 18
 
 
@@ -149,17 +147,41 @@ def test_torchscript_gives_what_it_gives_on_the_cpu(tmp_path, network, precision
                for events in (3, 1, 7, 5)]
     stream, events = stream_of(batches)
     settings = {"engine": "torchscript", "weights": network[1], "pad": PAD, "logits": True}
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "gpu").mkdir()
-    cpu = infer(tmp_path / "cpu", stream, settings)
-    gpu = infer(tmp_path / "gpu", stream, {**settings, "precision": precision, "devices": [0],
-                                           "batch_size": 4})
+    cpu, gpu = on_both(tmp_path, stream, settings, {"precision": precision, "batch_size": 4})
     assert sorted(gpu.maps) == sorted(cpu.maps) == list(range(len(events)))
     for event, logits in cpu.logits.items():
         scale = np.abs(logits).max()
         np.testing.assert_allclose(gpu.logits[event], logits, atol=close * scale, rtol=0)
         difference = gpu.logits[event][1] - gpu.logits[event][0]
         np.testing.assert_array_equal(gpu.maps[event], difference > 0)
+
+
+@needs_libtorch
+@pytest.mark.parametrize("normalize", ["none", "instance", "instance_padded"])
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32", "float64"])
+def test_what_a_network_sees_is_what_numpy_makes_of_the_pixels(tmp_path, torch, normalize, dtype):
+    class Echo(torch.nn.Module):
+        def forward(self, x):
+            return torch.cat([torch.zeros_like(x), x], 1)
+
+    echo = tmp_path / "echo.pt"
+    torch.jit.script(Echo().eval()).save(str(echo))
+    random = np.random.default_rng(6)
+    bad = random.random((2, 70, 150)) < 0.05
+    stream, events = stream_of([detector_images(random, (n, 2, 70, 150), np.dtype(dtype))
+                                for n in (3, 1, 4)])
+    result = infer(tmp_path, stream, {
+        "engine": "torchscript", "weights": str(echo), "devices": [0], "batch_size": 5,
+        "logits": True, "normalize": normalize, "crop": {"height": 61, "width": 133, "top": 9},
+        "pad": PAD, "mask": write_mask(tmp_path / "mask.h5", bad)})
+    seen = (slice(9, 70), slice(8, 141))
+    for number, event in enumerate(events):
+        found = result.logits[number][1].reshape(2, 70, 150)
+        for panel, mask, stored in zip(event, bad, found, strict=True):
+            wanted, inside = prepared(panel[seen], mask[seen], normalize, PAD)
+            wanted = wanted[inside].astype(np.float64)
+            error = np.abs(stored[seen] - wanted)
+            assert (error <= 1e-5 * np.maximum(1, np.abs(wanted))).all()
 
 
 @needs_libtorch
