@@ -174,8 +174,12 @@ def network(options: argparse.Namespace) -> dict:
         for batch in options.batches:
             limit = alone(engine, weights, batch, options.seconds)
             events = int(limit * options.seconds) // batch * batch
-            of = figures(network_run(engine, weights, batch, f"source.count={events}",
-                                     f"q1.capacity={4 * batch}", f"window={4 * batch + 8}"))
+            report = network_run(engine, weights, batch, f"source.count={events}",
+                                 f"q1.capacity={4 * batch}", f"window={4 * batch + 8}")
+            of = figures(report)
+            if options.reports:
+                options.reports.mkdir(exist_ok=True)
+                (options.reports / f"{engine}_{batch}.json").write_text(json.dumps(report))
             found.append({"engine": engine, "batch": batch, "alone": limit, "graph": of})
             rows.append([engine, batch, of["rate"], limit, of["rate"] / limit,
                          f"{of['compute idle']:.2f}%",
@@ -227,6 +231,8 @@ def main() -> None:
     part.add_argument("directory", type=lambda name: pathlib.Path(name).resolve())
     part.add_argument("--batches", type=int, nargs="+", default=[8, 16])
     part.add_argument("--seconds", type=float, default=30)
+    part.add_argument("--reports", type=pathlib.Path, metavar="DIRECTORY",
+                      help="keeps pnflow's reports there, as ENGINE_BATCH.json")
     for name, function in (("latency", latency), ("devices", devices)):
         part = parts.add_parser(name)
         part.set_defaults(part=function)

@@ -6,17 +6,14 @@ namespace pnflow {
 
 namespace {
 
+template <class Size>
+void describe_size(Spec<Size>& s, const char* what) {
+  s.param("height", &Size::height).required().range(1, 1 << 20).unit("pixels").help(what);
+  s.param("width", &Size::width).required().range(1, 1 << 20).unit("pixels").help(what);
+}
+
 void describe_crop(Spec<MapCrop>& s) {
-  s.param("height", &MapCrop::height)
-      .required()
-      .range(1, 1 << 20)
-      .unit("pixels")
-      .help("of what the model sees");
-  s.param("width", &MapCrop::width)
-      .required()
-      .range(1, 1 << 20)
-      .unit("pixels")
-      .help("of what the model sees");
+  describe_size(s, "of what the model sees");
   s.param("top", &MapCrop::top)
       .range(0, 1 << 20)
       .unit("pixels")
@@ -28,16 +25,7 @@ void describe_crop(Spec<MapCrop>& s) {
 }
 
 void describe_padding(Spec<MapPadding>& s) {
-  s.param("height", &MapPadding::height)
-      .required()
-      .range(1, 1 << 20)
-      .unit("pixels")
-      .help("of the map");
-  s.param("width", &MapPadding::width)
-      .required()
-      .range(1, 1 << 20)
-      .unit("pixels")
-      .help("of the map");
+  describe_size(s, "of the map");
   s.param("style", &MapPadding::style)
       .choice("center", PadStyle::center)
       .choice("bottom-right", PadStyle::bottom_right)

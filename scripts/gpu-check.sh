@@ -46,13 +46,17 @@ export_base() {
 }
 
 torch_pipelines() {
-  local batch variants
+  local batch variants reports
   for batch in 8 16; do
     variants=eager,compile
+    # Of pnflow, where `network` has measured it.
+    reports=("$out"/reports/*_"$batch".json)
+    if [[ -e ${reports[0]} ]]; then reports=(--pnflow-json "${reports[@]}"); else reports=(); fi
     # The original's way takes minutes: one size is enough.
     if ((batch == 8)); then variants+=,original; fi
     "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt" \
-      --batch "$batch" --variants "$variants" --seconds 20 --json "$out/torch_$batch.json"
+      --batch "$batch" --variants "$variants" --seconds 20 --json "$out/torch_$batch.json" \
+      "${reports[@]}" || return
   done
 }
 
@@ -67,8 +71,8 @@ for part in "${parts[@]}"; do
       step "the package's answers" env PNFLOW_TEST_MODELS="$out" "$python" -m pytest -q -s \
         test/clients/test_gpu{,_graphs}.py -k aoti || failed=true ;;
     network)
-      step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" ||
-        failed=true
+      step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" \
+        --reports "$out/reports" || failed=true
       step "latency" "$python" bench/gpu.py latency "$out" || failed=true ;;
     steady) step "steady state" "$python" bench/gpu_steady.py --json "$out/steady.json" "$out" || failed=true ;;
     devices) step "devices" "$python" bench/gpu.py devices "$out" || failed=true ;;
