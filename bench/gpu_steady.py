@@ -6,8 +6,8 @@ must not make, counted in the whole process by libpnflow_cuda_calls.so. Needs a 
     bench/gpu_steady.py DIRECTORY       and PeakNet base for two minutes, torchscript and aoti;
                                         DIRECTORY is where scripts/export_peaknet.py has put its files
 
-Memory is looked at once a second. What counts as steady begins --after seconds into a run, when the
-warm-up is over. Exits with 1 when something was called or allocated, or memory grew, after that.
+Memory is looked at once a second, the device's as nvidia-smi has it of GPU 0. What counts as steady
+begins 8 seconds into the run of `none`, and --after seconds into the others, when the warm-up is over. Exits with 1 when something was called or allocated, or memory grew, after that.
 """
 
 from __future__ import annotations

@@ -17,13 +17,15 @@ namespace {
 
 constexpr std::size_t cache_line = 64;
 
-// Twice what the largest cache holds that this processor sees. sysconf() says the sum over a whole
-// host of several of them, which takes longer to sweep than the measurement does.
+// Twice the size of the processor's largest cache. sysconf() says the sum of all processors of a
+// host, which takes longer to sweep than the measurement does.
 std::size_t swept_bytes() {
-  int largest = 32 << 20;  // where Linux does not say
-  for (const auto& cache : benchmark::CPUInfo::Get().caches)
+  int largest = 0;
+  for (const auto& cache : benchmark::CPUInfo::Get().caches) {
     largest = std::max(largest, cache.size);
-  return 2 * static_cast<std::size_t>(largest);
+  }
+  constexpr int usual = 32 << 20;  // where Linux does not say
+  return 2 * static_cast<std::size_t>(largest > 0 ? largest : usual);
 }
 
 }  // namespace

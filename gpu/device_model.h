@@ -33,8 +33,9 @@ struct DeviceLogits {
 
 // What a model has done on its device so far.
 struct DeviceModelCounts {
-  std::uint64_t allocations = 0;     // calls of cudaMalloc
-  std::uint64_t peak_bytes = 0;      // the most memory that it has held at once
+  std::uint64_t allocations = 0;  // calls of cudaMalloc
+  // The most memory that its library has held at once on the device, for all models there.
+  std::uint64_t peak_bytes = 0;
   std::uint64_t graph_launches = 0;  // calls of run() that were one launch of a CUDA graph
 };
 
@@ -55,7 +56,9 @@ class DeviceModel {
   // Called once, at the end of the warm-up: run() has been called with images of each of these
   // sizes, the largest first, and will be called with exactly these from now on. A model may record
   // its work as CUDA graphs, one for each size; when that fails it goes on without, and says why.
-  virtual void capture(std::span<const DeviceImages>, void* /*stream*/) {}
+  // Returns whether run() should be called once more with each size, its work or its memory not
+  // being what they were.
+  virtual bool capture(std::span<const DeviceImages>, void* /*stream*/) { return false; }
 
   // Thread-safe.
   virtual DeviceModelCounts counts() const { return {}; }

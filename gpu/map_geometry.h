@@ -42,6 +42,8 @@ struct MapGeometry {
   constexpr std::size_t pixels() const { return height * width; }
   // Whether the rows of the image follow each other in the received one.
   constexpr bool whole_rows() const { return stride == width; }
+  // The image's first element in the received one.
+  constexpr std::size_t first() const { return crop_top * stride + crop_left; }
   // Elements of the received image from the image's first one to its last one.
   constexpr std::size_t extent() const { return (height - 1) * stride + width; }
   constexpr std::size_t map_pixels() const { return map_height * map_width; }

@@ -31,7 +31,7 @@ Array event_of(const Batch& batch, std::string_view name, std::size_t event,
 // Calls copy(panel, row of the map, place in the stacked image of the row's first pixel) for the
 // rows that the model saw.
 template <class Copy>
-void for_each_row(const SegmapWindow& window, const CxiFormat& format, const Copy& copy) {
+void for_each_row(const MapGeometry& window, const CxiFormat& format, const Copy& copy) {
   for (std::size_t panel = 0; panel < format.panels; ++panel) {
     for (std::size_t y = 0; y < window.height; ++y) {
       const std::size_t row = panel * format.height + window.crop_top + y;
@@ -43,7 +43,7 @@ void for_each_row(const SegmapWindow& window, const CxiFormat& format, const Cop
 }  // namespace
 
 Array segmap_of(const Batch& batch, std::size_t event, const CxiFormat& format) {
-  const SegmapWindow window(batch, format.height, format.width);
+  const MapGeometry window = read_segmap_window(batch, format.height, format.width);
   const bool bits = batch.array("segmap").dtype() == DType::u64;
   const std::size_t row_length =
       bits ? (window.map_width + word_bits - 1) / word_bits : window.map_width;
@@ -69,7 +69,7 @@ Array segmap_of(const Batch& batch, std::size_t event, const CxiFormat& format) 
 }
 
 Array logits_of(const Batch& batch, std::size_t event, std::size_t which, const CxiFormat& format) {
-  const SegmapWindow window(batch, format.height, format.width);
+  const MapGeometry window = read_segmap_window(batch, format.height, format.width);
   const Array stored =
       event_of(batch, "logits", event, format.panels * 2 * window.map_height * window.map_width);
   MutableArray map(*heap_pool(), DType::f32, {format.rows(), format.width});

@@ -14,12 +14,11 @@ namespace pnflow {
 // Throw DataError: "missing field", "wrong shape", "wrong dtype".
 
 // Field `segmap`: uint8 (B,[C,]H,W), or uint64 (B,[C,]H,ceil(W/64)) with one bit a pixel, least
-// significant first. The result is uint8, 0 where the model
-// did not look.
+// significant first. The result is uint8, 0 where the model did not look.
 Array segmap_of(const Batch& batch, std::size_t event, const CxiFormat& format);
 
-// Field `logits`: float32 (B,[C,]2,H,W). The result is float32, of class `which`, 0 or 1,
-// NaN where the model did not look.
+// Field `logits`: float32 (B,[C,]2,H,W). The result is float32, of class `which`, 0 or 1; NaN
+// where the model did not look.
 Array logits_of(const Batch& batch, std::size_t event, std::size_t which, const CxiFormat& format);
 
 }  // namespace pnflow

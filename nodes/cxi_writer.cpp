@@ -113,8 +113,10 @@ void CxiWriter::describe(Spec<Params>& s) {
       .choice("raw", Pixels::raw)
       .choice("float32", Pixels::float32)
       .help("type of the pixels in the file; raw: as they arrived");
-  s.param("save_segmap", &Params::save_segmap).help("store segmentation maps beside the peaks");
-  s.param("save_logits", &Params::save_logits).help("store the model's output for both classes");
+  s.param("save_segmap", &Params::save_segmap)
+      .help("store segmentation maps beside the peaks; 0 where the model did not look (crop)");
+  s.param("save_logits", &Params::save_logits)
+      .help("store the model's output for both classes; NaN where it did not look (crop)");
 }
 
 CxiWriter::CxiWriter(Params params) : params_(std::move(params)) {

@@ -41,7 +41,7 @@ bool in_image(const Peak& peak, const PanelPixels& image) {
 }
 
 // From coordinates of the part of the image that the model saw to those of the image.
-void shift(Peak& peak, const SegmapWindow& window) {
+void shift(Peak& peak, const MapGeometry& window) {
   const auto top = static_cast<std::int32_t>(window.crop_top);
   const auto left = static_cast<std::int32_t>(window.crop_left);
   peak.y += top;

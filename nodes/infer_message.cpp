@@ -89,7 +89,7 @@ EngineImage InferMessage::image(std::size_t index) {
     return bytes.data() + at * (bytes.size() / all);
   };
   const std::size_t received = key_.height * key_.width;
-  const std::size_t first = geometry_.crop_top * geometry_.stride + geometry_.crop_left;
+  const std::size_t first = geometry_.first();
   EngineImage image;
   image.pixels = image_.raw().data() + (at * received + first) * size_of(key_.dtype);
   if (mask_) {
@@ -119,7 +119,7 @@ void InferMessage::answer() {
   batch_.set("segmap", std::move(*segmap_).freeze());
   if (logits_) batch_.set("logits", std::move(*logits_).freeze());
   if (own_mask_) batch_.set_message_field("mask", std::move(*mask_));
-  set_segmap_window(batch_, geometry_);
+  write_segmap_window(batch_, geometry_);
   image_ = {};  // whoever still refers to this message does not hold its pixels
   std::move(*completion_).answer(std::move(batch_));
 }

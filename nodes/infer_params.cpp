@@ -162,7 +162,7 @@ void Infer::describe(Spec<Params>& s) {
       .choice("off", CudaGraph::off)
       .help(
           "whether a network on a GPU is launched as a whole, as a CUDA graph of each size of "
-          "micro-batch; auto: with 'pad', where the network's work is always the same");
+          "micro-batch; auto: with 'crop' or 'pad', where the network's work is always the same");
   s.param("on_device_error", &Params::on_device_error)
       .choice("stop", OnDeviceError::stop)
       .choice("continue", OnDeviceError::go_on)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "graph/error.h"
+#include "nodes/segmap_window.h"
 
 namespace pnflow {
 namespace {
@@ -26,7 +27,7 @@ SegmapView::SegmapView(const Batch& batch)
       panels_(image_.rank() == 4 ? image_.shape()[1] : 1),
       height_(image_.shape()[image_.rank() - 2]),
       width_(image_.shape().back()),
-      window_(batch, height_, width_) {
+      window_(read_segmap_window(batch, height_, width_)) {
   check_segmap();
   check_mask();
 }
@@ -80,12 +81,12 @@ void SegmapView::label(std::size_t event, std::size_t panel, Connectivity connec
 
 PanelPixels SegmapView::pixels(std::size_t event, std::size_t panel) const {
   const std::size_t size = height_ * width_;
-  const std::size_t first = window_.crop_top * width_ + window_.crop_left;
-  const std::size_t pixel = (event * panels_ + panel) * size + first;
+  const std::size_t pixel = (event * panels_ + panel) * size + window_.first();
   PanelPixels out;
   out.dtype = image_.dtype();
   out.pixels = image_.raw().data() + pixel * size_of(image_.dtype());
-  out.mask = mask_ == nullptr ? nullptr : mask_->as<std::uint8_t>().data() + panel * size + first;
+  out.mask = mask_ == nullptr ? nullptr
+                              : mask_->as<std::uint8_t>().data() + panel * size + window_.first();
   out.height = window_.height;
   out.width = window_.width;
   out.stride = width_;

@@ -3,10 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "gpu/map_geometry.h"
 #include "graph/batch.h"
 #include "nodes/connected_components.h"
 #include "nodes/peak_properties.h"
-#include "nodes/segmap_window.h"
 
 namespace pnflow {
 
@@ -27,7 +27,7 @@ class SegmapView {
   explicit SegmapView(const Batch& batch);
 
   std::size_t panels() const { return panels_; }
-  const SegmapWindow& window() const { return window_; }
+  const MapGeometry& window() const { return window_; }
   // Labels the map of one panel of one event, padding included.
   void label(std::size_t event, std::size_t panel, Connectivity connectivity,
              ConnectedComponents& components) const;
@@ -43,7 +43,7 @@ class SegmapView {
   const Array* mask_;
   std::size_t panels_ = 1;
   std::size_t height_ = 0, width_ = 0;
-  SegmapWindow window_;
+  MapGeometry window_;
 };
 
 }  // namespace pnflow

@@ -40,21 +40,24 @@ void check(const char* what, Size part, std::size_t top, std::size_t left, const
 
 }  // namespace
 
-SegmapWindow::SegmapWindow(const Batch& batch, std::size_t image_height, std::size_t image_width)
-    : map_height(pixels(batch, "segmap_height", image_height)),
-      map_width(pixels(batch, "segmap_width", image_width)),
-      top(pixels(batch, "segmap_top", 0)),
-      left(pixels(batch, "segmap_left", 0)),
-      height(pixels(batch, "crop_height", image_height)),
-      width(pixels(batch, "crop_width", image_width)),
-      crop_top(pixels(batch, "crop_top", 0)),
-      crop_left(pixels(batch, "crop_left", 0)) {
-  const Size image{image_height, image_width};
-  check("crops", {height, width}, crop_top, crop_left, "images", image);
-  check("images", {height, width}, top, left, "segmentation maps", {map_height, map_width});
+MapGeometry read_segmap_window(const Batch& batch, std::size_t height, std::size_t width) {
+  MapGeometry g;
+  g.stride = width;
+  g.height = pixels(batch, "crop_height", height);
+  g.width = pixels(batch, "crop_width", width);
+  g.crop_top = pixels(batch, "crop_top", 0);
+  g.crop_left = pixels(batch, "crop_left", 0);
+  g.map_height = pixels(batch, "segmap_height", g.height);
+  g.map_width = pixels(batch, "segmap_width", g.width);
+  g.top = pixels(batch, "segmap_top", 0);
+  g.left = pixels(batch, "segmap_left", 0);
+  check("crops", {g.height, g.width}, g.crop_top, g.crop_left, "images", {height, width});
+  check("images", {g.height, g.width}, g.top, g.left, "segmentation maps",
+        {g.map_height, g.map_width});
+  return g;
 }
 
-void set_segmap_window(Batch& batch, const MapGeometry& geometry) {
+void write_segmap_window(Batch& batch, const MapGeometry& geometry) {
   const auto set = [&](const char* name, std::size_t value) {
     batch.set_attribute(name, static_cast<std::int64_t>(value));
   };

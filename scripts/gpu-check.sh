@@ -74,7 +74,9 @@ for part in "${parts[@]}"; do
       step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" \
         --reports "$out/reports" || failed=true
       step "latency" "$python" bench/gpu.py latency "$out" || failed=true ;;
-    steady) step "steady state" "$python" bench/gpu_steady.py --json "$out/steady.json" "$out" || failed=true ;;
+    steady)
+      step "steady state" "$python" bench/gpu_steady.py --json "$out/steady.json" "$out" ||
+        failed=true ;;
     devices) step "devices" "$python" bench/gpu.py devices "$out" || failed=true ;;
     torch) step "PyTorch" torch_pipelines || failed=true ;;
     *)

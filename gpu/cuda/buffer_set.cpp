@@ -69,6 +69,7 @@ void BufferSet::upload_pixels(cudaStream_t stream) {
     check(cudaMemcpy2DAsync(pixels_.data() + image * pitch, to_pitch, from, from_pitch, row, rows,
                             cudaMemcpyHostToDevice, stream),
           "cudaMemcpy2DAsync to the device");
+    bytes_up_ += row * rows;
   };
   const auto place = [&](std::size_t image) { return batch_->images[image].pixels; };
   // Images that fill the received ones go up many at a time, a row of the copy being an image. Of
@@ -94,7 +95,6 @@ void BufferSet::upload_pixels(cudaStream_t stream) {
   } else {
     for (std::size_t image = 0; image < raw_.images; ++image) upload(image, 1);
   }
-  bytes_up_ += raw_.images * bytes;
 }
 
 void BufferSet::upload_masks(MaskCache& masks, cudaStream_t stream) {

@@ -44,7 +44,7 @@ class BufferSet {
 
   // Images that a thread had to copy into pinned memory, in the present micro-batch.
   std::size_t staged_images() const { return staged_images_; }
-  // Bytes of pixels and masks that went up, and of results that come down.
+  // Bytes of pixels that went up, and of results that come down.
   std::size_t bytes_up() const { return bytes_up_; }
   std::size_t bytes_down() const { return bytes_down_; }
 

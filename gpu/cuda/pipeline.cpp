@@ -192,6 +192,11 @@ std::exception_ptr Pipeline::error_of_device() {
   return std::make_exception_ptr(DataError(reason, fmt::format("device {}: {}", name_, text)));
 }
 
+bool Pipeline::capture(const MapGeometry& geometry) {
+  const DeviceScope current(device_);
+  return stage_->capture(geometry, compute_);
+}
+
 std::optional<PipelineFigures> Pipeline::figures() const {
   PipelineFigures figures = figures_.figures();
   const MemoryCounts& counts = memory_counts();
@@ -208,22 +213,20 @@ void Pipeline::warm_up() {
   };
   if (!settings_.pad) {
     return log(
-        "no warm-up, as the images' size is not known without 'pad': the first micro-batches will "
-        "be slow");
+        "no warm-up, as the images' size is not known without 'crop' or 'pad': the first "
+        "micro-batches will be slow");
   }
   const auto begin = std::chrono::steady_clock::now();
   WarmUp empty(*this, settings_);
-  for (const std::size_t images : empty.sizes()) {
+  const std::vector<std::size_t> sizes = stage_->warm_up_sizes(settings_.batch_size);
+  for (const std::size_t images : sizes) {
     empty.run(images);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     log(fmt::format("warm-up with micro-batches of {} done, {:.1f} s", images, took.count()));
   }
-  {
-    const DeviceScope current(device_);
-    stage_->capture(empty.geometry(), compute_);
+  if (capture(empty.geometry())) {
+    for (const std::size_t images : sizes) empty.run(images);
   }
-  // Once more, as all that follow will be run: what has been recorded has not run yet.
-  for (const std::size_t images : empty.sizes()) empty.run(images);
   figures_.restart();
 }
 

@@ -47,6 +47,7 @@ class Pipeline : public InferenceEngine {
   void warm_up() override;
 
  private:
+  bool capture(const MapGeometry& geometry);
   void start(BufferSet& set, const MicroBatch& batch);
   void complete();
   void answer(BufferSet& set, const std::exception_ptr& error);

@@ -39,10 +39,19 @@ bool set(const MemoryPolicy& policy) {
   return set_mempolicy(policy.mode, policy.nodes.data(), MemoryPolicy::most_nodes + 1) == 0;
 }
 
-// Some containers forbid to set it, though all that is set here is what there is.
+// Some containers forbid to read it, and some to set it, though all that is set here is what there
+// is.
 bool memory_may_be_placed() {
   MemoryPolicy present;
   return get(present) && present.mode == MPOL_DEFAULT && set(present);
+}
+
+// The nodes that memory may come from. libnuma writes to stderr where the kernel does not say.
+Bits memory_nodes() {
+  MemoryPolicy present;
+  Bits bits(get(present) ? numa_get_mems_allowed() : numa_allocate_nodemask(), &numa_bitmask_free);
+  if (!bits) throw std::bad_alloc();
+  return bits;
 }
 
 const NumaNode* find(const NumaMachine& machine, int number) {
@@ -102,7 +111,7 @@ NumaMachine numa_machine() {
   const Bits bits = cpu_bits();
   if (numa_sched_getaffinity(0, bits.get()) < 0) return machine;
   machine.cpus = numbers_of(bits);
-  const Bits memory(numa_get_mems_allowed(), &numa_bitmask_free);
+  const Bits memory = memory_nodes();
   for (int number = 0; number <= numa_max_node(); ++number) {
     const auto bit = static_cast<unsigned>(number);
     if (numa_bitmask_isbitset(numa_nodes_ptr, bit) == 0) continue;

@@ -63,12 +63,18 @@ class NetworkStage : public DeviceStage {
     const DeviceLogits logits = model_->run(images, stream);
     decide_classes(logits, raw.images, raw.geometry, output_, results.maps, results.logits, stream);
   }
-  void capture(const MapGeometry& geometry, cudaStream_t stream) override {
+  std::vector<std::size_t> warm_up_sizes(std::size_t batch_size) const override {
+    if (model_->fixed_batch() > 0) return {batch_size};  // with fillers it is the model's
+    // What a library finds out first is what it makes fastest: TorchScript compiles kernels for the
+    // first few sizes that it meets, and general ones for those that come later.
+    return {batches_.rbegin(), batches_.rend()};
+  }
+  bool capture(const MapGeometry& geometry, cudaStream_t stream) override {
     std::vector<DeviceImages> sizes;
     for (const std::size_t count : batches_ | std::views::reverse) {
       sizes.push_back(input_.prepared(geometry, count));
     }
-    model_->capture(sizes, stream);
+    return model_->capture(sizes, stream);
   }
   DeviceModelCounts counts() const override { return model_->counts(); }
 

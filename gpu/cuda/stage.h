@@ -31,9 +31,14 @@ class DeviceStage {
   // micro-batch. Throws CudaError, and what DeviceModel::run() throws.
   virtual void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
                        cudaStream_t stream) = 0;
-  // The end of the warm-up: enqueue() has been called with micro-batches of all sizes, all of this
-  // geometry, and will be from now on. Throws what DeviceModel::capture() throws.
-  virtual void capture(const MapGeometry&, cudaStream_t) {}
+  // The sizes of micro-batch that are worth a warm-up, the largest first, where the largest one
+  // that comes is `batch_size`.
+  virtual std::vector<std::size_t> warm_up_sizes(std::size_t batch_size) const {
+    return {batch_size};
+  }
+  // The end of the warm-up: enqueue() has been called with micro-batches of these sizes, whose maps
+  // were as large as those of all that follow. As DeviceModel::capture().
+  virtual bool capture(const MapGeometry&, cudaStream_t) { return false; }
   // As DeviceModel::counts().
   virtual DeviceModelCounts counts() const { return {}; }
 };

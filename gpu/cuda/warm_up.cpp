@@ -13,12 +13,6 @@
 
 namespace pnflow {
 
-std::vector<std::size_t> WarmUp::sizes() const {
-  std::vector<std::size_t> sizes = network_batches(settings_.batch_size);
-  std::ranges::reverse(sizes);
-  return sizes;
-}
-
 MapGeometry WarmUp::geometry() const {
   return map_geometry(settings_.pad->height, settings_.pad->width, {});
 }

@@ -1,24 +1,19 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 #include "gpu/engine.h"
 
 namespace pnflow {
 
-// Empty micro-batches through a pipeline, of all sizes that its stage will see and through all sets
-// of buffers, so that memory and what libraries find out are there before the first real one. The
-// images' size must be known: settings.pad is given.
+// Empty micro-batches through a pipeline and all its sets of buffers, so that memory and what
+// libraries find out are there before the first real one. The images' size must be known:
+// settings.pad is given.
 class WarmUp {
  public:
   WarmUp(InferenceEngine& pipeline, const EngineSettings& settings)
       : pipeline_(pipeline), settings_(settings) {}
 
-  // Sizes of micro-batch, the largest first: what a library finds out first is what it makes
-  // fastest (TorchScript compiles kernels for the first few sizes that it meets, and general ones
-  // for those that come later).
-  std::vector<std::size_t> sizes() const;
   MapGeometry geometry() const;  // of the images
 
   // A micro-batch of that many images. Throws RunError: the device has too little memory, and how

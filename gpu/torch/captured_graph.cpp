@@ -41,8 +41,8 @@ CapturedGraph::~CapturedGraph() {
   allocator::releasePool(device_, pool_);
 }
 
-void CapturedGraph::launch(cudaStream_t stream) const {
-  C10_CUDA_CHECK(cudaGraphLaunch(graph_, stream));
+cudaError_t CapturedGraph::launch(cudaStream_t stream) const {
+  return cudaGraphLaunch(graph_, stream);
 }
 
 }  // namespace pnflow

@@ -25,8 +25,8 @@ class CapturedGraph {
   CapturedGraph& operator=(const CapturedGraph&) = delete;
   ~CapturedGraph();
 
-  // Enqueues the work on a stream of the same device. Throws c10::Error.
-  void launch(cudaStream_t stream) const;
+  // Enqueues the work on a stream of the same device. Returns what cudaGraphLaunch() does.
+  cudaError_t launch(cudaStream_t stream) const;
 
  private:
   c10::DeviceIndex device_;

@@ -49,6 +49,13 @@ std::mutex& capture_mutex() {
   return mutex;
 }
 
+void check_launch(cudaError_t code) {
+  if (code == cudaSuccess) return;
+  throw DataError(code == cudaErrorMemoryAllocation ? "out of device memory" : "inference",
+                  fmt::format("launch of a CUDA graph: {} ({})", cudaGetErrorString(code),
+                              cudaGetErrorName(code)));
+}
+
 class TorchDeviceModel : public DeviceModel {
  public:
   TorchDeviceModel(std::unique_ptr<TorchNetwork> network, int device,
@@ -75,13 +82,13 @@ class TorchDeviceModel : public DeviceModel {
     auto* stream = static_cast<cudaStream_t>(opaque);
     const auto captured = std::ranges::find(captured_, images, &Captured::images);
     if (captured == captured_.end()) return enqueue(images, stream);
-    captured->graph->launch(stream);
+    check_launch(captured->graph->launch(stream));
     ++graph_launches_;
     return captured->logits;
   }
 
-  void capture(std::span<const DeviceImages> sizes, void* stream) override {
-    if (!graphs_wanted_) return;
+  bool capture(std::span<const DeviceImages> sizes, void* stream) override {
+    if (!graphs_wanted_) return false;
     const std::lock_guard lock(capture_mutex());
     try {
       capture_all(sizes, static_cast<cudaStream_t>(stream));
@@ -92,6 +99,7 @@ class TorchDeviceModel : public DeviceModel {
       log_(fmt::format("device {}: the model runs without CUDA graphs: {}", device_,
                        core_of(error)));
     }
+    return true;
   }
 
  private:
@@ -131,7 +139,8 @@ class TorchDeviceModel : public DeviceModel {
       for (int i = 0; i < runs_to_rest; ++i) enqueue(images, stream);
     }
     C10_CUDA_CHECK(cudaStreamSynchronize(stream));
-    // Graphs have memory of their own: that in which the model has run until now is given back.
+    // Graphs have memory of their own: that in which the model has run until now is given back. So
+    // is what other models hold and do not use at this moment; they ask for it again when they do.
     c10::cuda::CUDACachingAllocator::emptyCache();
     const c10::cuda::CUDAStreamGuard guard(stream_of(stream));
     const c10::MempoolId_t pool = at::cuda::graph_pool_handle();

@@ -95,7 +95,7 @@ def test_a_mask_of_the_graph_is_used(tmp_path):
 
 
 @pytest.mark.parametrize("pad", [{}, {"pad": PAD}], ids=["crop", "crop and pad"])
-def test_a_crop_goes_up_alone(tmp_path, pad):
+def test_of_a_crop_the_gpu_makes_what_the_cpu_does(tmp_path, pad):
     random = np.random.default_rng(8)
     bad = random.random((2, 60, 170)) < 0.1
     stream, _ = stream_of([detector_images(random, (n, 2, 60, 170), np.dtype("uint16"))

@@ -37,9 +37,8 @@ std::vector<std::byte> run(InferenceEngine& engine, const std::vector<std::uint1
                            const MapGeometry& geometry, MapFormat format) {
   std::vector<std::byte> map(geometry.map_bytes(format), std::byte{0xAA});
   MicroBatch batch{DType::u16, geometry, Normalize::instance, {}};
-  const std::size_t first = geometry.crop_top * geometry.stride + geometry.crop_left;
-  batch.images.push_back(
-      {reinterpret_cast<const std::byte*>(pixels.data() + first), nullptr, map.data(), nullptr});
+  const auto* first = reinterpret_cast<const std::byte*>(pixels.data() + geometry.first());
+  batch.images.push_back({first, nullptr, map.data(), nullptr});
   bool done = false;
   engine.launch(batch, [&](const std::exception_ptr& error) {
     CHECK(!error);

@@ -50,6 +50,7 @@ TEST_CASE("what is cropped out of the middle, or from a place that is given, is 
       map_geometry(11, 20, MapPadding{8, 16, PadStyle::center}, MapCrop{4, 7, 7, 13});
   CHECK(g == MapGeometry{4, 7, 8, 16, 2, 4, 7, 13, 20});
   CHECK(g.pixels() == 28);
+  CHECK(g.first() == 7 * 20 + 13);
   CHECK(g.extent() == 3 * 20 + 7);
   CHECK_FALSE(g.whole_rows());
   CHECK(map_geometry(11, 20, {}, MapCrop{4, 20, {}, {}}).whole_rows());

@@ -223,7 +223,7 @@ TEST_CASE("a crop goes up as the image that it leaves, from pinned and from ordi
     const Images received =
         random_images(DType::u16, map_geometry(height, width, {}), 3, true, crop.height);
     const MapGeometry cropped = map_geometry(height, width, settings.pad, crop);
-    const std::size_t first = cropped.crop_top * width + cropped.crop_left;
+    const std::size_t first = cropped.first();
     Images wanted{
         DType::u16, map_geometry(cropped.height, cropped.width, settings.pad), 3, {}, {}, {}, {}};
     wanted.pixels.resize(3 * cropped.pixels() * 2);
@@ -236,7 +236,7 @@ TEST_CASE("a crop goes up as the image that it leaves, from pinned and from ordi
                reinterpret_cast<std::byte*>(wanted.bad.data()));
     const auto engine = on_gpu(settings, &models);
     run(*engine, wanted, 0, 3, Normalize::instance, settings);
-    const auto staged_before = engine->figures()->staged_images;
+    const auto before = engine->figures();
     for (const bool pinned : {false, true}) {
       CAPTURE(pinned);
       const auto pixels = (pinned ? engine->pool() : heap_pool())->allocate(received.pixels.size());
@@ -255,8 +255,10 @@ TEST_CASE("a crop goes up as the image that it leaves, from pinned and from ordi
       launch_and_wait(*engine, batch);
       CHECK(maps == wanted.maps);
       CHECK(std::memcmp(logits.data(), wanted.logits.data(), logits.size() * 4) == 0);
-      CHECK(engine->figures()->staged_images == staged_before + 3);
     }
+    // Nothing of what is cropped went up, and a thread copied the images of ordinary memory alone.
+    CHECK(engine->figures()->bytes_up - before->bytes_up == 2 * 3 * cropped.pixels() * 2);
+    CHECK(engine->figures()->staged_images == before->staged_images + 3);
   }
 }
 

@@ -31,8 +31,9 @@ class WatchedModel : public DeviceModel {
   DeviceModelCounts counts() const override {
     return {.allocations = 0, .peak_bytes = model_bytes, .graph_launches = watched_.as_told};
   }
-  void capture(std::span<const DeviceImages> sizes, void*) override {
+  bool capture(std::span<const DeviceImages> sizes, void*) override {
     watched_.told.assign(sizes.begin(), sizes.end());
+    return true;
   }
   DeviceLogits run(const DeviceImages& images, void* stream) override {
     if (!watched_.told.empty()) {
