@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Seeds for the fuzz targets: small captured messages, and smaller ones made from their pixels.
+"""Seeds for the fuzz targets: small captured messages, smaller ones made from their pixels, and
+other files that pnflow reads.
 
     make_seeds.py DIRECTORY     writes DIRECTORY/TARGET/..., one directory for each target
 """
@@ -16,7 +17,8 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-SETS = pathlib.Path(__file__).resolve().parents[1] / "data" / "lclstreamer"
+DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
+SETS = DATA / "lclstreamer"
 LARGEST = 60_000  # bytes of a captured message that is taken as it is
 
 # Filters as LCLStreamer sets them.
@@ -212,9 +214,22 @@ def npy_seeds():
             yield f"{number}_{version[0]}", out.getvalue()
 
 
+def geometry_seeds():
+    lines = (DATA / "bragg" / "detector.geom").read_bytes().splitlines(keepends=True)
+    yield "two_modules", b"".join(lines[:100])
+    yield "one_panel", b"".join(lines[:27])
+    yield "rare_keys", b"""clen = /d m\r\ndetector_shift_x = 1 mm\rphoton_energy = 9.5 keV
+mask7_badbits = 0xff\nmask = /m\nmax_adu = 9\nno_index = false\nres = 1e4\ndim0 = %\ndim1 = 3
+dim2 = ss\ndim3 = fs\nbad/min_x = -1\nbad/max_x = 1\nbad/min_y = .5\nbad/max_y = 2.
+q/min_fs = 0\nq/max_fs = 3\nq/min_ss = 0\nq/max_ss = 2.0\nq/fs = 0.5*x - y + z\nq/ss = -.5x
+q/corner_x = 1\nq/corner_y = -1\nq/rigid_group = a\ngroup_all = q\nrigid_group_b = q,r
+badq/panel = q\nbadq/min_fs = 0\nbadq/max_fs = 1\nbadq/min_ss = 0\nbadq/max_ss = 1
+rigid_group_collection_c = a,b ; end"""
+
+
 TARGETS = {"hdf5_message": hdf5_seeds, "npz_message": npz_seeds, "npay_message": npay_seeds,
            "simplon_message": simplon_seeds, "any_message": any_seeds, "codecs": codec_seeds,
-           "npy_header": npy_seeds}
+           "npy_header": npy_seeds, "geometry_file": geometry_seeds}
 
 
 def main():
