@@ -116,9 +116,9 @@ struct CrystfelGeometry {
   void require_slab() const;
 
   // The modules in the order in which their panels are streamed. Panels `p3a0`, `p3a1`, ... are
-  // ASICs of the module `p3`; a panel of any other name is a module by itself. Modules of one
-  // letter and different numbers are in the order of the numbers, others in the file's order.
-  // Throws RunError when the panels are no slab, or the ranges of two modules overlap.
+  // ASICs of the module `p3`; a panel of any other name is a module by itself. Where the modules'
+  // names differ in the number at their end only, they are in the order of the numbers, else in
+  // the file's. Throws RunError when the panels are no slab, or the ranges of two modules overlap.
   std::vector<GeometryModule> modules() const;
 };
 

@@ -50,6 +50,8 @@ const Keys<GeometryPanel>& panel_keys() {
       {"badrow_direction", ignore<Panel>},
       {"rail_direction", ignore<Panel>},
       {"clen_for_centering", ignore<Panel>},
+      {"peak_sep", ignore<Panel>},
+      {"integr_radius", ignore<Panel>},
   };
   return keys;
 }
@@ -79,7 +81,8 @@ const Keys<CrystfelGeometry>& detector_keys() {
          }
          d.peak_list_type = value;
        }},
-      {"photon_energy_scale", ignore_number<Detector>},
+      {"photon_energy_scale", ignore<Detector>},
+      {"peak_info_location", ignore<Detector>},
   };
   return keys;
 }

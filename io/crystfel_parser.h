@@ -14,10 +14,11 @@ namespace pnflow {
 // last counts.
 //
 // Stricter than CrystFEL: a key that the manual page does not have is an error, and so are panels
-// that overlap, a text behind a number, and axes that are there twice. More lenient: camera length,
-// photon energy and adu_per_photon may be absent. Read and not kept: flag_lessthan, flag_morethan,
-// flag_equal, mask_edge_pixels; and what CrystFEL itself does not use any more: badrow_direction,
-// rail_direction, clen_for_centering, photon_energy_scale.
+// that overlap, a text behind a number, and an axis of the data that is there twice. More lenient:
+// camera length, photon energy and adu_per_photon may be absent, and vectors may have asterisks.
+// Read and not kept: flag_lessthan, flag_morethan, flag_equal, mask_edge_pixels, and the keys of
+// older versions that CrystFEL does not use any more: badrow_direction, rail_direction,
+// clen_for_centering, peak_sep, integr_radius, photon_energy_scale, peak_info_location.
 //
 // Throws RunError with all that is wrong, a line "file:line: text" each. Thread-safe.
 CrystfelGeometry load_crystfel_geometry(const std::filesystem::path& file);

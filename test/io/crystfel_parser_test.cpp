@@ -74,6 +74,7 @@ TEST_CASE("a geometry is read with all that it says") {
       "saturation_map = /sat\n"
       "peak_list = /entry_1/result_1\npeak_list_type = cxi\n"
       "flag_lessthan = -5\nmask_edge_pixels = 1\nbadrow_direction = x\n"
+      "peak_info_location = /p\npeak_sep = 6\n"
       "q0/min_fs = 4\nq0/max_fs = 7.0\nq0/min_ss = 10\nq0/max_ss = 19\n"
       "q0/fs = -0.5x +0.25y\nq0/ss = -y\nq0/corner_x = +3.5\nq0/corner_y = -1e1\n"
       "q0/coffset = 0.25\nq0/no_index = True\n");
