@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -91,6 +92,7 @@ class Painter {
     drawing_.low = scale.low();
     drawing_.high = scale.high();
     for (std::size_t i = 0; i < values.size(); ++i) draw_pixel(i, values[i], scale);
+    for (const auto& [x, y] : event_.reflections) draw_reflection(x, y);
     for (const StoredPeak& peak : event_.peaks) draw_peak(peak);
     return std::move(drawing_);
   }
@@ -116,22 +118,46 @@ class Painter {
     drawing_.picture.fill(x * scale_, y * scale_, scale_, colour);
   }
 
-  void draw_peak(const StoredPeak& peak) {
+  // Where a place of the image is in the picture; nothing outside of the image.
+  std::optional<EventDetail::Position> in_picture(double x, double y) const {
     const auto rows = static_cast<double>(grid_.height * grid_.panels);
-    const bool inside = peak.x >= -0.5 && peak.x < static_cast<double>(grid_.width) - 0.5 &&
-                        peak.y >= -0.5 && peak.y < rows - 0.5;
-    if (!inside) return;  // also what is not finite
-    const auto panel = static_cast<std::size_t>((peak.y + 0.5) / static_cast<double>(grid_.height));
-    const double in_panel = peak.y - static_cast<double>(panel * grid_.height);
+    const bool inside =
+        x >= -0.5 && x < static_cast<double>(grid_.width) - 0.5 && y >= -0.5 && y < rows - 0.5;
+    if (!inside) return {};  // also what is not finite
+    const auto panel = static_cast<std::size_t>((y + 0.5) / static_cast<double>(grid_.height));
+    const double in_panel = y - static_cast<double>(panel * grid_.height);
     const auto scale = static_cast<double>(scale_);
-    const double x = (static_cast<double>(grid_.left(panel)) + peak.x + 0.5) * scale - 0.5;
-    const double y = (static_cast<double>(grid_.top(panel)) + in_panel + 0.5) * scale - 0.5;
+    return EventDetail::Position{
+        .x = (static_cast<double>(grid_.left(panel)) + x + 0.5) * scale - 0.5,
+        .y = (static_cast<double>(grid_.top(panel)) + in_panel + 0.5) * scale - 0.5};
+  }
+
+  void draw_peak(const StoredPeak& peak) {
+    const auto centre = in_picture(peak.x, peak.y);
+    if (!centre) return;
     constexpr double smallest_spot = 9;  // pixels
     constexpr double distance = 4;       // of the circle from the spot
     const double spot =
         std::isfinite(peak.npix) ? std::max(peak.npix, smallest_spot) : smallest_spot;
-    draw_circle(x, y, (std::sqrt(spot / std::numbers::pi) + distance) * scale);
+    draw_circle(centre->x, centre->y,
+                (std::sqrt(spot / std::numbers::pi) + distance) * static_cast<double>(scale_));
     ++drawing_.peaks;
+  }
+
+  void draw_reflection(double x, double y) {
+    const auto centre = in_picture(x, y);
+    if (!centre) return;
+    constexpr double distance = 3;  // pixels
+    const auto side = std::lround(distance * static_cast<double>(scale_));
+    const auto column = std::lround(centre->x);
+    const auto row = std::lround(centre->y);
+    for (auto i = -side; i <= side; ++i) {
+      drawing_.picture.set(column + i, row - side, reflection_colour);
+      drawing_.picture.set(column + i, row + side, reflection_colour);
+      drawing_.picture.set(column - side, row + i, reflection_colour);
+      drawing_.picture.set(column + side, row + i, reflection_colour);
+    }
+    ++drawing_.reflections;
   }
 
   // As thin as can be seen.

@@ -22,12 +22,14 @@ struct Drawing {
   PngFile picture;
   std::size_t columns = 1, scale = 1;
   double low = 0, high = 0;  // values with the first and the last colour
-  std::size_t peaks = 0;     // that are marked
+  std::size_t peaks = 0;     // that are marked, and likewise
+  std::size_t reflections = 0;
   std::size_t masked = 0, non_finite = 0;
 };
 
 // Colours of what is no pixel value; none of them is one of a colour map.
 inline constexpr Rgb peak_colour = {255, 70, 50};
+inline constexpr Rgb reflection_colour = {0, 255, 255};
 inline constexpr Rgb masked_colour = {165, 90, 30};
 inline constexpr Rgb non_finite_colour = {255, 0, 255};
 inline constexpr Rgb gap_colour = {255, 255, 255};
@@ -42,7 +44,8 @@ inline constexpr Rgb gap_colour = {255, 255, 255};
 //
 // Each peak of a CXI file has a circle around its spot, which leaves the spot free: of the radius
 // of its pixels and four pixels more. Its centre is the middle of the square of pixel (x, y), in
-// fractions where these have them: (x + 0.5) * scale - 0.5.
+// fractions where these have them: (x + 0.5) * scale - 0.5. Each reflection has a square around its
+// place, three pixels from it.
 //
 // Throws RunError when the event has no image, or the options do not fit it.
 Drawing draw_event(const EventDetail& event, const DrawingOptions& options);

@@ -128,7 +128,11 @@ struct EventDetail {
   PixelStatistics pixels;
   std::optional<Array> image;  // (H,W) or (C,H,W); nothing when it is damaged or not there
   bool is_cxi = false;
-  std::vector<StoredPeak> peaks;      // of a CXI file, the strongest first
+  std::vector<StoredPeak> peaks;  // of a CXI file, the strongest first
+  struct Position {
+    double x = 0, y = 0;  // 0-based pixel centres
+  };
+  std::vector<Position> reflections;  // that CrystFEL indexed, where it was asked
   std::optional<Array> mask;          // uint8, 1 is bad; of a CXI file
   std::optional<std::size_t> panels;  // of which a CXI file says that the image consists
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/bench.h"
+#include "cli/compare_stream.h"
 #include "cli/gpu.h"
 #include "cli/inspect.h"
 #include "cli/nodes.h"
@@ -24,8 +25,8 @@ namespace {
 using AddCommand = void (*)(CLI::App&, int&);
 constexpr AddCommand commands[] = {pnflow::add_run_command,     pnflow::add_validate_command,
                                    pnflow::add_nodes_command,   pnflow::add_push_command,
-                                   pnflow::add_inspect_command, pnflow::add_bench_command,
-                                   pnflow::add_gpu_command};
+                                   pnflow::add_inspect_command, pnflow::add_compare_stream_command,
+                                   pnflow::add_bench_command,   pnflow::add_gpu_command};
 
 constexpr int run_time_error = 1;
 constexpr int wrong_command_line = 2;

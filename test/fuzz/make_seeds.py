@@ -17,7 +17,9 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
+TEST = pathlib.Path(__file__).resolve().parents[1]
+sys.path.append(str(TEST / "clients"))
+DATA = TEST / "data"
 SETS = DATA / "lclstreamer"
 LARGEST = 60_000  # bytes of a captured message that is taken as it is
 
@@ -227,9 +229,20 @@ badq/panel = q\nbadq/min_fs = 0\nbadq/max_fs = 1\nbadq/min_ss = 0\nbadq/max_ss =
 rigid_group_collection_c = a,b ; end"""
 
 
+def stream_seeds():
+    """The pieces are those of the client tests."""
+    from streams import Reflection, chunk, head
+    found = [Reflection(5.5, 3.5), Reflection(20.5, float("nan"), "p1", float("inf"))]
+    crystals = chunk("a.cxi", 0, [found, []], [(5.5, 3.5, "p0")])
+    yield "crystals", (head(4, 6, 2) + crystals).encode()
+    yield "several", (head(4, 6, 1) + chunk("b.cxi", 1) + crystals[:700] + crystals).encode()
+    yield "dos", (head(4, 6, 1) + crystals).replace("\n", "\r\n").encode()
+
+
 TARGETS = {"hdf5_message": hdf5_seeds, "npz_message": npz_seeds, "npay_message": npay_seeds,
            "simplon_message": simplon_seeds, "any_message": any_seeds, "codecs": codec_seeds,
-           "npy_header": npy_seeds, "geometry_file": geometry_seeds}
+           "npy_header": npy_seeds, "geometry_file": geometry_seeds,
+           "crystfel_stream": stream_seeds}
 
 
 def main():
