@@ -22,8 +22,8 @@ def described() -> dict[str, dict]:
 # ---------------------------------------------------------------- help
 
 @pytest.mark.parametrize("command, options, codes", [
-    ([], ["--help", "--version", "run", "validate", "nodes", "push", "compare-stream", "bench", "gpu"],
-     [0, 1, 2, 3, 4, 130]),
+    ([], ["--help", "--version", "run", "validate", "nodes", "push", "compare-stream", "bench",
+          "gpu"], [0, 1, 2, 3, 4, 130]),
     (["run"], ["graph", "--set", "--report", "--strict", "--quiet"], [0, 1, 2, 3, 4, 130]),
     (["validate"], ["graph", "--set", "--resolved"], [0, 2]),
     (["nodes"], ["type", "--plugin", "--json"], [0, 2]),
