@@ -25,17 +25,18 @@ constexpr int not_read = 2;
 constexpr int interrupted = 130;
 
 // The event with its peaks; the reflections come from its chunk, if there is one.
-EventDetail detail_of(const CxiFileSet::Place& place, std::size_t number) {
+EventDetail detail_of(CxiFileSet& files, const CxiFileSet::Place& place, std::size_t number) {
   const CxiFileSet::File& file = *place.file;
+  const CxiReader& reader = files.reader(file);
   EventDetail detail;
   detail.file = file.name;
   detail.number = number;
   detail.index = place.index;
   detail.is_cxi = true;
-  detail.peaks = file.reader.peaks(place.index);
-  detail.mask = file.reader.mask(place.index);
-  detail.panels = file.reader.panels();
-  const auto pixels = file.reader.numbers(cxi_path::data, place.index);
+  detail.peaks = reader.peaks(place.index);
+  detail.mask = reader.mask(place.index);
+  detail.panels = reader.panels();
+  const auto pixels = reader.numbers(cxi_path::data, place.index);
   if (file.height > 0 && file.width > 0 && pixels) {
     MutableArray image(*heap_pool(), DType::f64, {file.height, file.width});
     std::ranges::copy(*pixels, image.as<double>().begin());
@@ -66,7 +67,7 @@ class Comparison {
                       "{} in all files",
                       number, files_.events()));
     }
-    drawn_ = detail_of(*place, number);
+    drawn_ = detail_of(files_, *place, number);
   }
 
   int run() {

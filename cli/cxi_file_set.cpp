@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <utility>
+#include <iterator>
 
 #include "graph/error.h"
 #include "io/cxi_file.h"
+#include "io/mapped_file.h"
 
 namespace pnflow {
 namespace {
@@ -22,28 +23,51 @@ std::string file_name(const std::string& path) {
 
 }  // namespace
 
-CxiFileSet::File::File(std::string path)
-    : name(std::move(path)), map(name), reader(map.bytes()), seen(reader.events()) {
-  const DatasetInfo* images = reader.info(cxi_path::data);
-  if (images == nullptr || images->shape.size() != 3) return;
-  height = images->shape[1];
-  width = images->shape[2];
-}
+struct CxiFileSet::OpenFile {
+  explicit OpenFile(const File& file) : of(&file), map(file.name), reader(map.bytes()) {}
+
+  const File* of;
+  MappedFile map;
+  CxiReader reader;
+};
 
 CxiFileSet::CxiFileSet(const std::vector<std::string>& files) {
   for (const std::string& name : files) {
-    try {
-      files_.push_back(std::make_unique<File>(name));
-    } catch (const DataError& error) {
-      throw RunError(fmt::format("'{}': {}", name, error.what()));
-    }
+    files_.push_back(std::make_unique<File>());
     File* file = files_.back().get();
+    file->name = name;
     file->first = events_;
-    events_ += file->seen.size();
+    const CxiReader& cxi = reader(*file);
+    file->seen.resize(cxi.events());
+    events_ += cxi.events();
+    const DatasetInfo* images = cxi.info(cxi_path::data);
+    if (images != nullptr && images->shape.size() == 3) {
+      file->height = images->shape[1];
+      file->width = images->shape[2];
+    }
     by_path_[full_path(name)] = file;
     const auto [entry, added] = by_name_.try_emplace(file_name(name), file);
     if (!added) entry->second = nullptr;
   }
+}
+
+CxiFileSet::~CxiFileSet() = default;
+
+// Programs that work side by side take the images of neighbouring files.
+const CxiReader& CxiFileSet::reader(const File& file) {
+  constexpr std::size_t most_open = 8;
+  const auto found = std::ranges::find(open_, &file, [](const auto& open) { return open->of; });
+  if (found != open_.end()) {
+    std::rotate(found, found + 1, open_.end());
+    return open_.back()->reader;
+  }
+  if (open_.size() == most_open) open_.erase(open_.begin());
+  try {
+    open_.push_back(std::make_unique<OpenFile>(file));
+  } catch (const DataError& error) {
+    throw RunError(fmt::format("'{}': {}", file.name, error.what()));
+  }
+  return open_.back()->reader;
 }
 
 std::optional<CxiFileSet::Place> CxiFileSet::find(const StreamChunk& chunk) {

@@ -9,19 +9,15 @@
 
 #include "io/crystfel_stream.h"
 #include "io/cxi_reader.h"
-#include "io/mapped_file.h"
 
 namespace pnflow {
 
-// CXI files as the images of a stream name them. For one thread at a time.
+// CXI files as the images of a stream name them. Of any number: only a few are open at a time,
+// those that were read last. For one thread at a time.
 class CxiFileSet {
  public:
   struct File {
-    explicit File(std::string path);
-
     std::string name;
-    MappedFile map;
-    CxiReader reader;
     std::size_t first = 0;              // number of its first event through all files
     std::size_t height = 0, width = 0;  // of an image; 0 when the file has none
     std::vector<bool> seen;             // whether its events were taken
@@ -33,6 +29,9 @@ class CxiFileSet {
 
   // Throws RunError that names the file: it is not there, damaged, or no CXI file.
   explicit CxiFileSet(const std::vector<std::string>& files);
+  CxiFileSet(const CxiFileSet&) = delete;
+  CxiFileSet& operator=(const CxiFileSet&) = delete;
+  ~CxiFileSet();
 
   std::size_t files() const { return files_.size(); }
   std::size_t events() const { return events_; }
@@ -42,8 +41,14 @@ class CxiFileSet {
   // An event by its number through all files; nothing behind the last.
   std::optional<Place> find(std::size_t number);
 
+  // Valid until the next call. Throws RunError as the constructor does.
+  const CxiReader& reader(const File& file);
+
  private:
+  struct OpenFile;
+
   std::vector<std::unique_ptr<File>> files_;
+  std::vector<std::unique_ptr<OpenFile>> open_;     // what was read last stands at the end
   std::map<std::string, File*> by_path_, by_name_;  // nullptr: several have that name
   std::size_t events_ = 0;
 };

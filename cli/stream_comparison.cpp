@@ -61,7 +61,7 @@ StreamComparison compare_stream(
         .number = file.first + place->index,
         .index = place->index,
         .indexed = chunk->is_indexed(),
-        .spots = compare_event(file.reader.peaks(place->index), *chunk, chunks.panels(),
+        .spots = compare_event(files.reader(file).peaks(place->index), *chunk, chunks.panels(),
                                file.height, file.width, options)};
     comparison.all_spots.add(event.spots);
     if (event.indexed) comparison.indexed_spots.add(event.spots);

@@ -174,6 +174,16 @@ def test_of_two_files_with_one_name_the_path_decides(tmp_path):
     assert json.loads(done.stdout)["indexed"]["recall"] == 1
 
 
+def test_more_files_than_are_open_at_a_time_may_come_in_any_order(tmp_path):
+    files = [write_cxi(tmp_path / f"{i}.cxi", [[(i, 10)], [(i, 20)]]) for i in range(20)]
+    order = np.random.default_rng(1).permutation(40)
+    stream = write_stream(tmp_path / "a.stream", *(
+        chunk(files[i // 2], i % 2, [[refl(int(i // 2), 10 * (1 + i % 2))]]) for i in order))
+    found = compare(*files, stream, "--radius", 0.5)
+    assert (found["indexed"]["found"], found["indexed"]["explained"]) == (40, 40)
+    assert found["events"] == {"all": 40, "with_chunk": 40, "without_chunk": 0}
+
+
 def test_nothing_in_common_is_an_error(tmp_path):
     cxi = write_cxi(tmp_path / "a.cxi", [[(10, 10)]])
     stream = write_stream(tmp_path / "a.stream", chunk("b.cxi", 0, [[refl(10, 10)]]))
