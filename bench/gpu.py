@@ -30,13 +30,18 @@ SIZE = 1920
 GRAPH = ROOT / "configs" / "gpu-transfer.yaml"
 
 
+def run_command(graph, report, settings) -> list[str]:
+    """Of a run that writes this report."""
+    command = [PNFLOW, "run", graph, "--quiet", "--report", report]
+    for setting in settings:
+        command += ["--set", setting]
+    return list(map(str, command))
+
+
 def pnflow_run(*settings: str, graph=GRAPH) -> dict:
     """The report of a run."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        command = [PNFLOW, "run", graph, "--quiet", "--report", report.name]
-        for setting in settings:
-            command += ["--set", setting]
-        subprocess.run(list(map(str, command)), cwd=ROOT, check=True)
+        subprocess.run(run_command(graph, report.name, settings), cwd=ROOT, check=True)
         return json.load(report)
 
 

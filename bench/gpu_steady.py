@@ -23,8 +23,8 @@ import sys
 import tempfile
 import time
 
-from gpu import GRAPH, figures, network_settings, table
-from harness import BINARIES, PNFLOW, ROOT
+from gpu import GRAPH, figures, network_settings, run_command, table
+from harness import BINARIES, ROOT
 
 # The host's allocator takes and gives back a little all the time.
 NOISE_MIB = 8
@@ -65,13 +65,10 @@ def watched(name: str, after: float, settings: list[str]) -> tuple[list, bool, l
     """A row of the table, whether the run was steady, and all that was seen."""
     with tempfile.TemporaryDirectory() as directory:
         report = pathlib.Path(directory) / "report.json"
-        command = [PNFLOW, "run", GRAPH, "--quiet", "--report", report]
-        for setting in settings:
-            command += ["--set", setting]
         calls = pathlib.Path(directory) / "calls"
         with open(calls, "w") as to:
             process = subprocess.Popen(
-                list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=to,
+                run_command(GRAPH, report, settings), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=to,
                 env={**os.environ, "LD_PRELOAD": str(BINARIES / "libpnflow_cuda_calls.so"),
                      "PNFLOW_CUDA_CALLS_AFTER": str(after)})
             samples = sampled(process)

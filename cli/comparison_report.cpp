@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cli/json_number.h"
+
 namespace pnflow {
 namespace {
 
@@ -16,9 +18,6 @@ double per_event(std::size_t count, const SpotCounts& spots) {
   return spots.events == 0 ? std::nan("")
                            : static_cast<double>(count) / static_cast<double>(spots.events);
 }
-
-// JSON has no number for what is not finite.
-ordered_json number(double value) { return std::isfinite(value) ? ordered_json(value) : nullptr; }
 
 std::string percent(double ratio) {
   return std::isfinite(ratio) ? fmt::format("{:.1f}%", 100 * ratio) : "-";
@@ -45,16 +44,16 @@ ordered_json counts_json(const SpotCounts& spots) {
           {"weak", spots.weak},
           {"off_panel", spots.off_panel},
           {"stream_peaks", spots.stream_peaks},
-          {"recall", number(spots.recall())},
-          {"precision", number(spots.precision())},
-          {"peaks_per_event", number(per_event(spots.peaks, spots))},
-          {"reflections_per_event", number(per_event(spots.reflections, spots))},
+          {"recall", json_number(spots.recall())},
+          {"precision", json_number(spots.precision())},
+          {"peaks_per_event", json_number(per_event(spots.peaks, spots))},
+          {"reflections_per_event", json_number(per_event(spots.reflections, spots))},
           {"offset",
            {{"peaks", spots.offsets.count},
-            {"mean_x", number(spots.offsets.mean_x())},
-            {"mean_y", number(spots.offsets.mean_y())},
-            {"rms_x", number(spots.offsets.rms_x())},
-            {"rms_y", number(spots.offsets.rms_y())}}}};
+            {"mean_x", json_number(spots.offsets.mean_x())},
+            {"mean_y", json_number(spots.offsets.mean_y())},
+            {"rms_x", json_number(spots.offsets.rms_x())},
+            {"rms_y", json_number(spots.offsets.rms_y())}}}};
 }
 
 void add_chunks(std::string& text, const StreamComparison& comparison) {

@@ -1,17 +1,14 @@
 #include "cli/summary_json.h"
 
-#include <cmath>
 #include <variant>
 
+#include "cli/json_number.h"
 #include "io/iso_time.h"
 
 namespace pnflow {
 namespace {
 
 using nlohmann::ordered_json;
-
-// JSON has no number for what is not finite.
-ordered_json number(double value) { return std::isfinite(value) ? ordered_json(value) : nullptr; }
 
 ordered_json text_or_null(const std::string& text) {
   return text.empty() ? nullptr : ordered_json(text);
@@ -55,8 +52,8 @@ ordered_json image_json(const ImageSummary& image) {
 
 ordered_json number_json(const NumberSummary& numbers) {
   return {{"array", numbers.name},
-          {"min", number(numbers.min)},
-          {"max", number(numbers.max)},
+          {"min", json_number(numbers.min)},
+          {"max", json_number(numbers.max)},
           {"missing", numbers.missing}};
 }
 
@@ -71,9 +68,9 @@ ordered_json time_json(const TimeSummary& times) {
 }
 
 ordered_json pixels_json(const PixelStatistics& pixels) {
-  return {{"min", number(pixels.min)},
-          {"max", number(pixels.max)},
-          {"mean", number(pixels.mean())},
+  return {{"min", json_number(pixels.min)},
+          {"max", json_number(pixels.max)},
+          {"mean", json_number(pixels.mean())},
           {"finite", pixels.finite},
           {"non_finite", pixels.non_finite}};
 }
@@ -145,15 +142,15 @@ ordered_json event_json(const EventDetail& event) {
                        {"index", event.index},
                        {"timestamp", text_or_null(iso_time(event.timestamp))},
                        {"timestamp_packed", event.timestamp},
-                       {"photon_energy", number(event.photon_energy)},
+                       {"photon_energy", json_number(event.photon_energy)},
                        {"shape", event.image ? ordered_json(event.image->shape()) : nullptr},
                        {"pixels", pixels_json(event.pixels)}};
   if (!event.is_cxi) return json;
   json["peaks"] = list_of(event.peaks, [](const StoredPeak& peak) {
-    return ordered_json{{"panel", number(peak.panel)}, {"x", number(peak.x)},
-                        {"y", number(peak.y)},         {"npix", number(peak.npix)},
-                        {"total", number(peak.total)}, {"maximum", number(peak.maximum)},
-                        {"snr", number(peak.snr)}};
+    return ordered_json{{"panel", json_number(peak.panel)}, {"x", json_number(peak.x)},
+                        {"y", json_number(peak.y)},         {"npix", json_number(peak.npix)},
+                        {"total", json_number(peak.total)}, {"maximum", json_number(peak.maximum)},
+                        {"snr", json_number(peak.snr)}};
   });
   return json;
 }

@@ -1,15 +1,12 @@
 #include "io/crystfel_panels.h"
 
+#include <cstddef>
+
+#include "io/crystfel_values.h"
 #include "io/text_number.h"
 
 namespace pnflow {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
 
 // Bad regions have ranges as panels have; their names begin with "bad".
 bool is_panel(std::string_view name) { return !name.empty() && !name.starts_with("bad"); }
@@ -20,8 +17,8 @@ void CrystfelPanels::add(std::string_view line) {
   line = line.substr(0, line.find(';'));
   const std::size_t equals = line.find('=');
   if (equals == std::string_view::npos) return;
-  std::string_view key = trimmed(line.substr(0, equals));
-  const auto value = number_of(trimmed(line.substr(equals + 1)));
+  std::string_view key = crystfel::trimmed(line.substr(0, equals));
+  const auto value = number_of(crystfel::trimmed(line.substr(equals + 1)));
   const std::size_t slash = key.find('/');
   const std::string_view name = key.substr(0, slash == std::string_view::npos ? 0 : slash);
   if (slash != std::string_view::npos) key.remove_prefix(slash + 1);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,12 +23,11 @@ struct CrystfelRange {
 // Format: the manual page crystfel_geometry(5).
 class CrystfelPanels {
  public:
-  // One line of the geometry file.
+  // One line of the geometry file, without its end.
   void add(std::string_view line);
 
   // nullptr when there is no such panel, or not all four of its limits are known.
   const CrystfelRange* find(std::string_view name) const;
-  std::size_t size() const { return panels_.size(); }
 
  private:
   struct Limits {
