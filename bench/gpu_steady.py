@@ -7,7 +7,8 @@ must not make, counted in the whole process by libpnflow_cuda_calls.so. Needs a 
                                         DIRECTORY is where scripts/export_peaknet.py has put its files
 
 Memory is looked at once a second, the device's as nvidia-smi has it of GPU 0. What counts as steady
-begins 8 seconds into the run of `none`, and --after seconds into the others, when the warm-up is over. Exits with 1 when something was called or allocated, or memory grew, after that.
+begins 8 seconds into the run of `none`, and --after seconds into the others, when the warm-up is
+over. Exits with 1 when something was called or allocated, or memory grew, after that.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class Sample:
 
 
 def memory_of(process: int) -> float:
+    """Without pages of files: when a run ends, its libraries' code for that is read in, 100 MiB."""
     status = pathlib.Path(f"/proc/{process}/status").read_text()
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.M)
-    return int(found[1]) / 1024 if found else 0.0
+    return sum(int(kib) for kib in re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", status, re.M)) / 1024
 
 
 def memory_of_device() -> float:
