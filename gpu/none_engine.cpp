@@ -15,21 +15,18 @@ class NoneEngine : public BlockingEngine {
 
  protected:
   void run(const MicroBatch& batch) override {
-    const std::size_t pixels = batch.geometry.map_pixels();
-    input_.resize(batch.images.size() * pixels);
-    float* input = input_.data();
+    input_.resize(batch.geometry.map_pixels());
     for (const EngineImage& image : batch.images) {
       preprocess(image.pixels, batch.dtype, image.bad, batch.geometry, batch.normalize, eps_,
-                 input);
+                 input_.data());
       std::memset(image.map, 0, batch.geometry.map_bytes(output_));
-      input += pixels;
     }
   }
 
  private:
   MapFormat output_;
   double eps_;
-  std::vector<float> input_;  // grows to the largest micro-batch and stays
+  std::vector<float> input_;  // of one image: nothing reads it
 };
 
 }  // namespace
