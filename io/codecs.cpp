@@ -38,46 +38,6 @@ std::vector<std::byte> deflate(ConstBytes raw, int level) {
   return stored;
 }
 
-namespace {
-
-template <std::size_t width>
-void unshuffle_elements(const std::byte* in, std::size_t elements, std::byte* out) {
-  for (std::size_t i = 0; i < elements; ++i) {
-    for (std::size_t b = 0; b < width; ++b) out[i * width + b] = in[b * elements + i];
-  }
-}
-
-}  // namespace
-
-void unshuffle(ConstBytes stored, std::size_t element_bytes, Bytes out) {
-  if (stored.size() != out.size()) {
-    throw DataError("damaged chunk", fmt::format("{} shuffled bytes where {} were expected",
-                                                 stored.size(), out.size()));
-  }
-  // A width that the writer did not mean may be any number; one beyond the data moves nothing.
-  const std::size_t width = std::clamp<std::size_t>(element_bytes, 1, stored.size() + 1);
-  const std::size_t elements = stored.size() / width;
-  switch (width) {
-    case 2: unshuffle_elements<2>(stored.data(), elements, out.data()); break;
-    case 4: unshuffle_elements<4>(stored.data(), elements, out.data()); break;
-    case 8: unshuffle_elements<8>(stored.data(), elements, out.data()); break;
-    default:
-      for (std::size_t b = 0; b < width; ++b) {
-        for (std::size_t i = 0; i < elements; ++i) out[i * width + b] = stored[b * elements + i];
-      }
-  }
-  std::ranges::copy(stored.subspan(elements * width), out.begin() + elements * width);
-}
-
-void shuffle(ConstBytes raw, std::size_t element_bytes, Bytes out) {
-  const std::size_t width = std::clamp<std::size_t>(element_bytes, 1, raw.size() + 1);
-  const std::size_t elements = raw.size() / width;
-  for (std::size_t b = 0; b < width; ++b) {
-    for (std::size_t i = 0; i < elements; ++i) out[b * elements + i] = raw[i * width + b];
-  }
-  std::ranges::copy(raw.subspan(elements * width), out.begin() + elements * width);
-}
-
 std::uint32_t fletcher32(ConstBytes data) {
   // HDF5 sums big-endian 16-bit words and folds every 360 of them, the most that cannot overflow.
   constexpr std::size_t words_per_fold = 360;

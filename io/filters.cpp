@@ -9,6 +9,7 @@
 
 #include "graph/error.h"
 #include "io/codecs.h"
+#include "io/large_copy.h"
 #include "io/scratch.h"
 
 namespace pnflow {
@@ -132,7 +133,7 @@ void decode_chunk(std::span<const Filter> pipeline, unsigned filter_mask, DType 
       throw DataError("damaged chunk",
                       fmt::format("{} stored bytes, expected {}", stored.size(), out.size()));
     }
-    std::memcpy(out.data(), stored.data(), stored.size());
+    copy_pixels(stored, out);
     return;
   }
   thread_local std::array<Scratch, 2> scratch;

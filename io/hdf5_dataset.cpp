@@ -94,6 +94,32 @@ void Hdf5Dataset::read_event(std::size_t event, std::span<std::byte> out) const 
   }
 }
 
+std::span<const std::byte> Hdf5Dataset::in_place(std::size_t first, std::size_t count) const {
+  const bool whole = layout_.kind == Hdf5Layout::Kind::contiguous ||
+                     (layout_.kind == Hdf5Layout::Kind::chunked && chunk_is_event_);
+  if (!whole || !info().filters.empty() || count == 0 || first >= events() ||
+      count > events() - first) {
+    return {};
+  }
+  std::uint64_t begin = 0;
+  if (layout_.kind == Hdf5Layout::Kind::contiguous) {
+    const StoredChunk& all = layout_.chunks[0];
+    if (!all.written) return {};
+    begin = all.offset + first * event_bytes_;
+  } else {
+    begin = layout_.chunks[first].offset;
+    for (std::size_t i = 0; i < count; ++i) {
+      const StoredChunk& chunk = layout_.chunks[first + i];
+      if (!chunk.written || chunk.size != event_bytes_ ||
+          chunk.offset != begin + i * event_bytes_) {
+        return {};
+      }
+    }
+  }
+  if (begin > bytes_.size() || count * event_bytes_ > bytes_.size() - begin) return {};
+  return bytes_.subspan(begin, count * event_bytes_);
+}
+
 void Hdf5Dataset::read_all(std::span<std::byte> out) const {
   if (out.size() != events() * event_bytes_) {
     throw std::invalid_argument(fmt::format("{} bytes for {} events of {} in {}", out.size(),

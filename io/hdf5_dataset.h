@@ -30,6 +30,10 @@ class Hdf5Dataset {
   // Throws DataError("damaged chunk" or "truncated"), std::out_of_range, std::invalid_argument.
   void read_event(std::size_t event, std::span<std::byte> out) const;
 
+  // `count` events from `first` on where they lie in the file, when they are neither compressed nor
+  // cut into pieces and follow each other; else empty.
+  std::span<const std::byte> in_place(std::size_t first, std::size_t count) const;
+
   // All events, one after the other; `out` is events() * event_bytes() long. Errors as above.
   void read_all(std::span<std::byte> out) const;
 

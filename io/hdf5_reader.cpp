@@ -17,6 +17,9 @@ class Hdf5ArrayField final : public MessageField {
   void read(std::size_t index, std::span<std::byte> out) const override {
     dataset_.read_event(index, out);
   }
+  std::span<const std::byte> in_place(std::size_t first, std::size_t count) const override {
+    return dataset_.in_place(first, count);
+  }
   std::string storage() const override {
     const DatasetInfo& info = dataset_.info();
     std::vector<std::string> parts;

@@ -26,6 +26,12 @@ class MessageField {
   // Throws DataError ("damaged chunk", "truncated"): then only this entry is lost.
   virtual void read(std::size_t index, std::span<std::byte> out) const = 0;
 
+  // `count` entries from `first` on in memory that lives as long as the message and this field,
+  // when they are there one behind the other as read() would give them; else empty.
+  virtual std::span<const std::byte> in_place(std::size_t /*first*/, std::size_t /*count*/) const {
+    return {};
+  }
+
   // An array of text has u8 as its dtype and the texts' number as its shape, and is not for read().
   virtual bool is_text() const { return false; }
   // Text number `index`, UTF-8. Throws as read() does, and DataError("wrong dtype") when the array

@@ -41,6 +41,16 @@ void NumpyField::read(std::size_t index, std::span<std::byte> out) const {
   copy_numbers(description_.type, entry(index, entry_bytes_), out);
 }
 
+std::span<const std::byte> NumpyField::in_place(std::size_t first, std::size_t count) const {
+  const bool inside = first < entries_ && count <= entries_ - first;
+  if (is_text() || description_.type.swapped || !inside) return {};
+  try {
+    return data_().subspan(first * entry_bytes_, count * entry_bytes_);
+  } catch (const DataError&) {
+    return {};  // what is wrong with them is read()'s to say
+  }
+}
+
 std::string NumpyField::text(std::size_t index) const {
   if (!is_text()) return MessageField::text(index);
   if (index >= elements_) {

@@ -9,6 +9,7 @@
 
 #include "graph/error.h"
 #include "io/byte_order.h"
+#include "io/large_copy.h"
 #include "io/utf8.h"
 
 namespace pnflow {
@@ -95,7 +96,7 @@ void copy_numbers(const NumpyType& type, std::span<const std::byte> stored,
                   std::span<std::byte> out) {
   if (out.empty()) return;
   if (!type.swapped) {
-    std::memcpy(out.data(), stored.data(), out.size());
+    copy_pixels(stored.first(out.size()), out);
     return;
   }
   switch (type.bytes) {

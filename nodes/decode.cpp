@@ -141,6 +141,12 @@ Array Decode::read_ids(const ScalarField& field, const Part& part, Context& cont
   return array_of(context.pool(), ids);
 }
 
+std::optional<Array> Decode::shared_images(const EventMessage& message, const Part& part,
+                                           const Context& context) {
+  if (&context.pool() != heap_pool().get()) return {};
+  return message.images_in_place(part.first, part.count);
+}
+
 Array Decode::read_images(const EventMessage& message, const Part& part, MutableArray image,
                           Context& context) const {
   for (std::size_t event = 0; event < context.events(); ++event) {
@@ -217,9 +223,13 @@ Batch Decode::decode(const Batch& input, Context& context) const {
                                 to_string(message->event_shape()), name_of(message->dtype()),
                                 to_string(params_.max_decoded)));
   }
-  Shape shape = message->event_shape();
-  shape.insert(shape.begin(), part.count);
-  MutableArray image(context.pool(), message->dtype(), std::move(shape));
+  const auto shared = shared_images(*message, part, context);
+  std::optional<MutableArray> image;
+  if (!shared) {
+    Shape shape = message->event_shape();
+    shape.insert(shape.begin(), part.count);
+    image.emplace(context.pool(), message->dtype(), std::move(shape));
+  }
   context.open_events(part.count);
   Batch batch(part.count);
   if (message->timestamp() != nullptr) {
@@ -233,7 +243,7 @@ Batch Decode::decode(const Batch& input, Context& context) const {
   if (message->id() != nullptr) batch.set("id", read_ids(*message->id(), part, context));
   if (message->has_label()) batch.set("label", read_labels(*message, part, context));
   if (message->mask()) batch.set_message_field("mask", *message->mask());
-  batch.set("image", read_images(*message, part, std::move(image), context));
+  batch.set("image", shared ? *shared : read_images(*message, part, std::move(*image), context));
   if (params_.normalized) batch.set_attribute("normalized", true);
   return batch;
 }

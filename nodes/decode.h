@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -40,6 +41,9 @@ class Decode : public Transform {
   // With the attributes "first_event" and "event_count" (int64) only these events are decoded;
   // attribute "file" is the name of the file that `wire` is from, for the texts of errors.
   //
+  // Pixels that are not compressed and lie in the message as they are to be are not copied, unless
+  // the nodes behind want them in memory of their own: `image` then keeps the message alive.
+  //
   // A chunk of pixels or a time stamp that is damaged fails its event, whose pixels are 0.
   // Throws DataError for what costs the whole message: what EventMessage throws, and "implausible
   // size" for more pixels than `max_decoded`.
@@ -61,6 +65,8 @@ class Decode : public Transform {
   void add_energy(const EventMessage& message, const Part& part, Batch& batch,
                   Context& context) const;
   Array read_ids(const ScalarField& field, const Part& part, Context& context) const;
+  static std::optional<Array> shared_images(const EventMessage& message, const Part& part,
+                                            const Context& context);
   Array read_images(const EventMessage& message, const Part& part, MutableArray image,
                     Context& context) const;
   Array read_labels(const EventMessage& message, const Part& part, Context& context) const;

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <utility>
 
@@ -190,6 +191,18 @@ std::unique_ptr<ScalarField> EventMessage::scalar(const Names& names, const char
 
 void EventMessage::read_image(std::size_t event, std::span<std::byte> out) const {
   read_event(*image_, layout_, event, out);
+}
+
+std::optional<Array> EventMessage::images_in_place(std::size_t first, std::size_t count) const {
+  if (layout_.padded()) return {};
+  const auto bytes = image_->in_place(first * layout_.entries, count * layout_.entries);
+  const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % size_of(dtype()) == 0;
+  if (bytes.empty() || !aligned) return {};
+  Shape shape = event_shape();
+  shape.insert(shape.begin(), count);
+  const auto owners = std::make_shared<const std::pair<Array, std::shared_ptr<const MessageField>>>(
+      wire_, image_);
+  return Array(dtype(), std::move(shape), {owners, bytes.data()});
 }
 
 void EventMessage::read_label(std::size_t event, std::span<std::byte> out) const {

@@ -47,6 +47,9 @@ class EventMessage {
   // The pixels of an event in C order; `out` is event_bytes() long. Throws DataError ("damaged
   // chunk", "truncated", "wrong checksum") for what costs this event.
   void read_image(std::size_t event, std::span<std::byte> out) const;
+  // `count` events from `first` on as (count,)+event_shape() where they are, in the message or as
+  // its reader has decompressed them; nothing when they are not there as they are to be.
+  std::optional<Array> images_in_place(std::size_t first, std::size_t count) const;
   // The label of each pixel of an event, in the same way; element type label_dtype().
   bool has_label() const { return label_ != nullptr; }
   DType label_dtype() const { return label_->dtype(); }
@@ -76,7 +79,8 @@ class EventMessage {
 
   Array wire_, start_;
   std::unique_ptr<MessageReader> reader_;
-  std::unique_ptr<MessageField> image_, label_;
+  std::shared_ptr<const MessageField> image_;  // also held by arrays that share its memory
+  std::unique_ptr<MessageField> label_;
   ImageLayout layout_, label_layout_;
   std::optional<Array> mask_;
   std::unique_ptr<ScalarField> timestamp_, wavelength_, photon_energy_, encoder_, id_;
