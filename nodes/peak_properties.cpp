@@ -1,11 +1,10 @@
 #include "nodes/peak_properties.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <numeric>
 #include <span>
-#include <type_traits>
+
+#include "nodes/background_sums.h"
 
 namespace pnflow {
 namespace {
@@ -16,56 +15,6 @@ constexpr std::size_t look_ahead = 2;
 constexpr std::int32_t largest_fetch = 64;
 constexpr std::size_t cache_line = 64;
 
-// Mean and variance in one pass. Values are taken relative to the first of them, because raw
-// pixels stand on a pedestal that is large against their spread. They are collected and then summed
-// in several lanes: one sum alone would wait for the latency of every addition.
-class Moments {
- public:
-  void add(double value) {
-    if (waiting_ == block) sum_up();
-    values_[waiting_++] = value;
-  }
-  // Of all values added; there is at least one.
-  double mean() const { return pivot_ + offset(); }
-  double sigma() const {
-    const double mean_square = total(squares_) / static_cast<double>(count_);
-    return std::sqrt(std::max(0.0, mean_square - offset() * offset()));
-  }
-  // Before the first of count(), mean() and sigma().
-  void finish() { sum_up(); }
-  std::int64_t count() const { return count_; }
-
- private:
-  static constexpr std::size_t block = 512;
-  static constexpr std::size_t lanes = 8;
-  using Lanes = std::array<double, lanes>;
-
-  void sum_up() {
-    if (waiting_ == 0) return;
-    if (count_ == 0) pivot_ = values_[0];
-    count_ += static_cast<std::int64_t>(waiting_);
-    // The pivot fills the last group up: it adds nothing to either sum.
-    while (waiting_ % lanes != 0) values_[waiting_++] = pivot_;
-    for (std::size_t i = 0; i < waiting_; i += lanes) {
-      for (std::size_t k = 0; k < lanes; ++k) {
-        const double difference = values_[i + k] - pivot_;
-        sums_[k] += difference;
-        squares_[k] += difference * difference;
-      }
-    }
-    waiting_ = 0;
-  }
-  static double total(const Lanes& sums) { return std::accumulate(sums.begin(), sums.end(), 0.0); }
-  double offset() const { return total(sums_) / static_cast<double>(count_); }
-
-  std::array<double, block> values_;
-  std::size_t waiting_ = 0;
-  std::int64_t count_ = 0;
-  double pivot_ = 0;
-  Lanes sums_{};
-  Lanes squares_{};
-};
-
 // Calls visit(value, x) for the usable pixels begin..end - 1 of row y; coordinates are the panel's.
 template <class T, class Visit>
 void for_each_usable(const PanelPixels& panel, std::int32_t y, std::int32_t begin, std::int32_t end,
@@ -75,11 +24,7 @@ void for_each_usable(const PanelPixels& panel, std::int32_t y, std::int32_t begi
   const std::uint8_t* mask = panel.mask == nullptr ? nullptr : panel.mask + start;
   for (std::int32_t x = begin; x < end; ++x) {
     if (mask != nullptr && mask[x] != 0) continue;
-    const auto value = static_cast<double>(values[x]);
-    if constexpr (std::is_floating_point_v<T>) {
-      if (!std::isfinite(value)) continue;
-    }
-    visit(value, x);
+    if (finite_pixel(values[x])) visit(static_cast<double>(values[x]), x);
   }
 }
 
@@ -177,12 +122,16 @@ const PeakMeter::Background& PeakMeter::panel_background() {
 
 template <class T>
 PeakMeter::Background PeakMeter::background_of(const PixelBox& hole, const PixelBox& area) const {
-  Moments moments;
+  BackgroundSums<T> sums;
   for (std::int32_t y = area.y0; y <= area.y1; ++y) {
+    const std::size_t row_start = static_cast<std::size_t>(y - area_.y0) * panel_.stride;
+    const T* values = reinterpret_cast<const T*>(panel_.pixels) + row_start;
+    const std::uint8_t* mask = panel_.mask == nullptr ? nullptr : panel_.mask + row_start;
     const auto row = components_.runs_in_row(y);
     const auto add = [&](std::int32_t begin, std::int32_t end) {
-      for_each_usable<T>(panel_, y - area_.y0, begin - area_.x0, end - area_.x0,
-                         [&](double value, std::int32_t) { moments.add(value); });
+      const auto first = static_cast<std::size_t>(begin - area_.x0);
+      sums.add(values + first, mask == nullptr ? nullptr : mask + first,
+               static_cast<std::size_t>(end - begin));
     };
     if (y < hole.y0 || y > hole.y1) {
       for_each_gap(row, area.x0, area.x1 + 1, add);
@@ -191,9 +140,8 @@ PeakMeter::Background PeakMeter::background_of(const PixelBox& hole, const Pixel
       for_each_gap(row, std::max(hole.x1 + 1, area.x0), area.x1 + 1, add);
     }
   }
-  moments.finish();
-  if (moments.count() == 0) return {};
-  return {.pixels = moments.count(), .mean = moments.mean(), .sigma = moments.sigma()};
+  if (sums.count() == 0) return {};
+  return {.pixels = sums.count(), .mean = sums.mean(), .sigma = sums.sigma()};
 }
 
 }  // namespace pnflow
