@@ -115,6 +115,16 @@ void require_size(std::size_t found, std::size_t row, std::size_t height, std::s
 
 }  // namespace
 
+void Component::add(const PixelRun& run) {
+  const std::int64_t length = run.end - run.begin;
+  npix += length;
+  sum_y += length * run.row;
+  twice_sum_x += length * (std::int64_t{run.begin} + run.end - 1);
+  box.y1 = run.row;
+  box.x0 = std::min(box.x0, run.begin);
+  box.x1 = std::max(box.x1, run.end - 1);
+}
+
 void ConnectedComponents::label_bytes(std::span<const std::uint8_t> pixels, std::size_t height,
                                       std::size_t width, Connectivity connectivity) {
   require_size(pixels.size(), width, height, width);
@@ -193,14 +203,7 @@ void ConnectedComponents::number_components() {
     } else {
       run.component = runs_[run.component].component;
     }
-    Component& component = components_[run.component];
-    const std::int64_t length = run.end - run.begin;
-    component.npix += length;
-    component.sum_y += length * run.row;
-    component.twice_sum_x += length * (std::int64_t{run.begin} + run.end - 1);
-    component.box.y1 = run.row;
-    component.box.x0 = std::min(component.box.x0, run.begin);
-    component.box.x1 = std::max(component.box.x1, run.end - 1);
+    components_[run.component].add(run);
   }
 }
 

@@ -37,6 +37,9 @@ struct Component {
 
   double y() const { return static_cast<double>(sum_y) / static_cast<double>(npix); }
   double x() const { return 0.5 * static_cast<double>(twice_sum_x) / static_cast<double>(npix); }
+  // Runs come in raster order; the box begins as that of any of the component's pixels in the first
+  // row.
+  void add(const PixelRun& run);
 };
 
 // Finds the connected components of a binary map. Rows are read once, 64 pixels at a time, and

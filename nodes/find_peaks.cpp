@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nodes/peak_properties.h"
+#include "nodes/peak_splitter.h"
 #include "nodes/segmap_view.h"
 
 namespace pnflow {
@@ -50,6 +51,14 @@ void shift(Peak& peak, const MapGeometry& window) {
               .x0 = peak.box.x0 + left,
               .y1 = peak.box.y1 + top,
               .x1 = peak.box.x1 + left};
+}
+
+void set_properties(Peak& peak, const PeakProperties& properties) {
+  peak.total = properties.total;
+  peak.maximum = properties.maximum;
+  peak.background = properties.background;
+  peak.sigma = properties.sigma;
+  peak.snr = properties.snr;
 }
 
 // Leaves the position as it is where the weights add up to nothing.
@@ -100,6 +109,14 @@ void FindPeaks::describe(Spec<Params>& spec) {
       .unit("pixels")
       .help("larger peaks are dropped and counted");
   spec.param("min_snr", &Params::min_snr).help("peaks with a lower SNR are dropped and counted");
+  spec.param("min_intensity", &Params::min_intensity)
+      .help("peaks with a lower total above their background are dropped and counted");
+  spec.param("split", &Params::split).help("a component with several maxima becomes as many peaks");
+  spec.param("split_depth", &Params::split_depth)
+      .range(0, 1)
+      .help(
+          "between two maxima the light must fall by this part of what the lower one has above the "
+          "background, and by 3 sigma");
   spec.check("max_pixels", [](const Params& p) -> std::optional<std::string> {
     if (p.max_pixels && *p.max_pixels < p.min_pixels) {
       return "'max_pixels' must not be less than 'min_pixels'";
@@ -136,39 +153,62 @@ Batch FindPeaks::process(const Batch& batch, Context& context) const {
 void FindPeaks::find_in_panel(const SegmapView& view, std::size_t event, std::size_t panel,
                               StrongestPeaks& peaks, Counts& counts) const {
   thread_local ConnectedComponents components;
+  thread_local PeakSplitter splitter;
   view.label(event, panel, params_.connectivity, components);
   const PanelPixels image = view.pixels(event, panel);
   PeakMeter meter(image, components, params_.background_radius);
 
-  const auto found = components.components();
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    Peak peak = peak_of(found[i], image);
+  const auto take = [&](const Component& found, const auto& measure) {
+    Peak peak = peak_of(found, image);
     if (!in_image(peak, image)) {
       ++counts.in_padding;
-      continue;
+      return;
     }
     ++counts.found;
-    const PeakProperties properties = meter.measure(i);
+    if (!right_size(peak, counts)) return;
     peak.panel = static_cast<std::int32_t>(panel);
-    peak.total = properties.total;
-    peak.maximum = properties.maximum;
-    peak.background = properties.background;
-    peak.sigma = properties.sigma;
-    peak.snr = properties.snr;
+    const PeakProperties properties = measure();
+    set_properties(peak, properties);
     if (params_.position == PeakPosition::intensity) use_weighted_position(peak, properties);
     shift(peak, view.window());
-    if (wanted(peak, counts)) peaks.add(peak);
+    if (strong_enough(peak, counts)) peaks.add(peak);
+  };
+  const auto found = components.components();
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (!params_.split) {
+      take(found[i], [&] { return meter.measure(i); });
+      continue;
+    }
+    const PeakProperties whole = meter.measure(i);
+    splitter.split(components.runs_of(i), image, params_.connectivity, whole, params_.split_depth);
+    const auto parts = splitter.parts();
+    counts.from_splits += parts.size() - 1;
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      take(parts[k], [&] {
+        return parts.size() == 1 ? whole : meter.measure(parts[k].box, splitter.runs_of(k));
+      });
+    }
   }
   components.trim(scratch_kept);
+  splitter.trim(scratch_kept);
 }
 
-bool FindPeaks::wanted(const Peak& peak, Counts& counts) const {
+bool FindPeaks::right_size(const Peak& peak, Counts& counts) const {
   if (peak.npix < params_.min_pixels) {
     ++counts.too_small;
   } else if (params_.max_pixels && peak.npix > *params_.max_pixels) {
     ++counts.too_large;
-  } else if (params_.min_snr && !(peak.snr >= *params_.min_snr)) {
+  } else {
+    return true;
+  }
+  return false;
+}
+
+bool FindPeaks::strong_enough(const Peak& peak, Counts& counts) const {
+  if (params_.min_snr && !(peak.snr >= *params_.min_snr)) {
     ++counts.too_weak;
+  } else if (params_.min_intensity && !(peak.total >= *params_.min_intensity)) {
+    ++counts.too_faint;
   } else {
     return true;
   }
@@ -180,10 +220,12 @@ void FindPeaks::Counts::report(const Context& context, std::size_t stored) const
     if (n > 0) context.count(name, n);
   };
   count("peaks_found", found);
+  count("peaks_from_splits", from_splits);
   count("peaks_in_padding", in_padding);
   count("peaks_too_small", too_small);
   count("peaks_too_large", too_large);
   count("peaks_too_weak", too_weak);
+  count("peaks_too_faint", too_faint);
   count("peaks_cut", kept() - stored);
 }
 

@@ -34,8 +34,12 @@ enum class PeakPosition : std::uint8_t { center_of_mass, intensity };
 // * An event with fewer than `min_num_peak` peaks after the filters is vetoed, "few peaks". Of one
 //   with more than `max_num_peak` the strongest by total intensity are kept, in the same order, and
 //   the rest counted as "peaks_cut". Rows of an event that is not alive: none.
+// * With `split` a component that holds several maxima becomes as many peaks: peak_splitter.h. They
+//   stand where the component would, and everything here is said of each of them.
 // * Further counts, of living events: "peaks_found" in the image, before filters and cut;
-//   "peaks_too_small", "peaks_too_large", "peaks_too_weak" what each filter has dropped.
+//   "peaks_from_splits" how many of them are there because components were split, first parts not
+//   counted; "peaks_too_small", "peaks_too_large", "peaks_too_weak" (SNR), "peaks_too_faint"
+//   (total) what each filter has dropped, the first one in this order.
 class FindPeaks : public Transform {
  public:
   struct Params {
@@ -47,6 +51,9 @@ class FindPeaks : public Transform {
     int min_pixels = 1;
     std::optional<int> max_pixels;
     std::optional<double> min_snr;
+    std::optional<double> min_intensity;
+    bool split = false;
+    double split_depth = 0.5;
   };
   static void describe(Spec<Params>& spec);
 
@@ -57,16 +64,17 @@ class FindPeaks : public Transform {
 
  private:
   struct Counts {
-    std::uint64_t found = 0, in_padding = 0;
-    std::uint64_t too_small = 0, too_large = 0, too_weak = 0;
+    std::uint64_t found = 0, from_splits = 0, in_padding = 0;
+    std::uint64_t too_small = 0, too_large = 0, too_weak = 0, too_faint = 0;
 
-    std::uint64_t kept() const { return found - too_small - too_large - too_weak; }
+    std::uint64_t kept() const { return found - too_small - too_large - too_weak - too_faint; }
     void report(const Context& context, std::size_t stored) const;
   };
 
   void find_in_panel(const SegmapView& view, std::size_t event, std::size_t panel,
                      StrongestPeaks& peaks, Counts& counts) const;
-  bool wanted(const Peak& peak, Counts& counts) const;
+  bool right_size(const Peak& peak, Counts& counts) const;
+  bool strong_enough(const Peak& peak, Counts& counts) const;
 
   Params params_;
 };

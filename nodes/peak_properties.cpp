@@ -50,21 +50,41 @@ PeakMeter::PeakMeter(const PanelPixels& panel, const ConnectedComponents& compon
   area_.x1 = static_cast<std::int32_t>(panel.left + panel.width) - 1;
 }
 
+std::optional<double> PanelPixels::usable_value(std::int32_t y, std::int32_t x) const {
+  // In coordinates of the panel; what lies above it or to its left becomes a large number.
+  const std::size_t row = static_cast<std::size_t>(y) - top;
+  const std::size_t column = static_cast<std::size_t>(x) - left;
+  if (row >= height || column >= width) return {};
+  const std::size_t at = row * stride + column;
+  if (mask != nullptr && mask[at] != 0) return {};
+  return dispatch(dtype, [&]<class T>(T) -> std::optional<double> {
+    const T value = reinterpret_cast<const T*>(pixels)[at];
+    if (!finite_pixel(value)) return {};
+    return static_cast<double>(value);
+  });
+}
+
 PeakProperties PeakMeter::measure(std::size_t component) {
-  return dispatch(panel_.dtype, [&]<class T>(T) { return measure_as<T>(component); });
+  const auto all = components_.components();
+  if (component + look_ahead < all.size()) {
+    const PixelBox area = surroundings_of(all[component + look_ahead].box);
+    dispatch(panel_.dtype, [&]<class T>(T) { fetch<T>(area); });
+  }
+  return measure(all[component].box, components_.runs_of(component));
+}
+
+PeakProperties PeakMeter::measure(const PixelBox& box, std::span<const PixelRun> runs) {
+  return dispatch(panel_.dtype, [&]<class T>(T) { return measure_as<T>(box, runs); });
 }
 
 template <class T>
-PeakProperties PeakMeter::measure_as(std::size_t component) {
-  if (component + look_ahead < components_.components().size()) {
-    fetch<T>(surroundings_of(components_.components()[component + look_ahead].box));
-  }
-  Background background = annulus_of<T>(components_.components()[component].box);
+PeakProperties PeakMeter::measure_as(const PixelBox& box, std::span<const PixelRun> runs) {
+  Background background = annulus_of<T>(box);
   if (background.pixels == 0) background = panel_background<T>();
 
   PeakProperties peak{.background = background.mean, .sigma = background.sigma};
   std::int64_t usable = 0;
-  for (const PixelRun& run : components_.runs_of(component)) {
+  for (const PixelRun& run : runs) {
     if (run.row < area_.y0 || run.row > area_.y1) continue;
     const std::int32_t y = run.row - area_.y0;
     const std::int32_t begin = std::max(run.begin, area_.x0) - area_.x0;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "graph/dtype.h"
 #include "nodes/connected_components.h"
@@ -19,6 +20,9 @@ struct PanelPixels {
   std::size_t height = 0, width = 0;
   std::size_t stride = 0;  // elements from one row to the next one
   std::size_t top = 0, left = 0;
+
+  // The value at row y and column x of the map, when that pixel is usable (below).
+  std::optional<double> usable_value(std::int32_t y, std::int32_t x) const;
 };
 
 // What the raw pixels say of one component. In raw units (ADU, photons) where nothing else is said.
@@ -63,6 +67,8 @@ class PeakMeter {
   PeakMeter(const PanelPixels& panel, const ConnectedComponents& components, int radius);
 
   PeakProperties measure(std::size_t component);
+  // Of a part of a component, which has this box and these runs in raster order.
+  PeakProperties measure(const PixelBox& box, std::span<const PixelRun> runs);
 
  private:
   struct Background {
@@ -72,7 +78,7 @@ class PeakMeter {
   };
 
   template <class T>
-  PeakProperties measure_as(std::size_t component);
+  PeakProperties measure_as(const PixelBox& box, std::span<const PixelRun> runs);
   template <class T>
   Background annulus_of(const PixelBox& box) const;
   template <class T>

@@ -309,6 +309,45 @@ TEST_CASE("filters drop peaks by size and SNR, each counted, before the veto") {
   result = run(batch_of({map}), params);
   CHECK(result.peaks().rows() == 0);
   CHECK(result.counted("peaks_too_weak") == 4);
+
+  params = all_peaks();
+  params.min_intensity = 3;  // each pixel has 1
+  result = run(batch_of({map}), params);
+  CHECK(result.column<std::int32_t>("npix") == std::vector{4, 3});
+  CHECK(result.counted("peaks_too_faint") == 2);
+}
+
+TEST_CASE("merged spots become peaks of their own, which the filters see one by one") {
+  TestMap map({".........", ".#####...", ".........", "........#"});
+  Batch batch = batch_of({map});
+  const std::vector<float> image{0, 0, 0, 0, 0, 0, 0, 0, 0,  //
+                                 0, 6, 9, 1, 8, 1, 0, 0, 0,  //
+                                 0, 0, 0, 0, 0, 0, 0, 0, 0,  //
+                                 0, 0, 0, 0, 0, 0, 0, 0, 5};
+  batch.set("image", make_array<float>({1, 4, 9}, image));
+  FindPeaks::Params params = all_peaks();
+  CHECK(run(batch, params).peaks().rows() == 2);
+
+  params.split = true;
+  Result result = run(batch, params);
+  CHECK(result.y() == std::vector{1.0, 1.0, 3.0});
+  CHECK(result.x() == std::vector{2.0, 4.5, 8.0});
+  CHECK(result.column<std::int32_t>("npix") == std::vector{3, 2, 1});
+  CHECK(result.column<float>("total") == std::vector{16.0F, 9.0F, 5.0F});
+  CHECK(result.counted("peaks_found") == 3);
+  CHECK(result.counted("peaks_from_splits") == 1);
+
+  params.max_pixels = 2;
+  params.min_intensity = 8;
+  result = run(batch, params);
+  CHECK(result.x() == std::vector{4.5});
+  CHECK(result.counted("peaks_too_large") == 1);
+  CHECK(result.counted("peaks_too_faint") == 1);
+
+  params = all_peaks();
+  params.split = true;
+  params.split_depth = 0.9;
+  CHECK(run(batch, params).peaks().rows() == 2);
 }
 
 TEST_CASE("with intensity positions the raw pixels above the background are the weights") {
