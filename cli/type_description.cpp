@@ -37,9 +37,11 @@ std::string param_text(const ParamSpec& param, const std::string& default_value,
   const std::string indent(static_cast<std::size_t>(depth) * 4 + 2, ' ');
   std::string text = fmt::format("{}{}: {}", indent, param.name, param.type);
   const auto to = std::back_inserter(text);
+  if (!param.short_form.empty()) fmt::format_to(to, ", or its {} alone", param.short_form);
   if (!param.unit.empty()) fmt::format_to(to, " [{}]", param.unit);
   if (!param.range.empty()) fmt::format_to(to, ", {}", param.range);
   if (param.members.empty()) fmt::format_to(to, ", {}", default_text(param, default_value));
+  if (param.shared) text += ", or that of the graph's section detector";
   fmt::format_to(to, "\n{}    {}\n", indent, param.help);
   for (const auto& member : param.members)
     text += param_text(*member, member->default_text, depth + 1);
@@ -70,11 +72,12 @@ Json fields_json(const std::vector<FieldSpec>& fields) {
 }
 
 Json param_json(const ParamSpec& param, const std::string& default_value) {
-  Json json = {{"name", param.name},   {"type", param.type},         {"unit", param.unit},
-               {"range", param.range}, {"required", param.required}, {"default", nullptr},
-               {"help", param.help}};
+  Json json = {{"name", param.name},     {"type", param.type},         {"unit", param.unit},
+               {"range", param.range},   {"required", param.required}, {"default", nullptr},
+               {"shared", param.shared}, {"help", param.help}};
   if (!default_value.empty()) json["default"] = default_value;
   if (param.members.empty()) return json;
+  if (!param.short_form.empty()) json["short_form"] = param.short_form;
   json["members"] = Json::array();
   for (const auto& member : param.members)
     json["members"].push_back(param_json(*member, member->default_text));

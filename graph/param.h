@@ -35,7 +35,10 @@ struct ParamSpec {
   std::string range;         // "1 to 64", "at least 0", "center | bottom-right"; empty: any
   std::string default_text;  // empty: none
   bool required = false;
+  // The graph's section `detector` serves the nodes that have no value of their own.
+  bool shared = false;
   std::vector<std::shared_ptr<const ParamSpec>> members;  // of a group of parameters
+  std::string short_form;  // of a group: the member that a value stands for which is no map
 
   // Parses `value` into the parameter struct at `params`; adds to the faults what is wrong: "'x' is
   // not an integer", to stand behind the parameter's name (of a group: complete messages).

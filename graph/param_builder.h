@@ -213,6 +213,11 @@ class ParamBuilder {
     spec_->required = true;
     return *this;
   }
+  // The graph's section `detector` has it for all nodes that say nothing themselves.
+  ParamBuilder& shared() {
+    spec_->shared = true;
+    return *this;
+  }
   // Inclusive; for a list, of each entry.
   ParamBuilder& range(One low, One high) {
     limits_->low = low;
@@ -236,6 +241,24 @@ class ParamBuilder {
   static std::string text(const One& bound) { return value_text(ParamType<One>::show(bound)); }
   std::shared_ptr<ParamSpec> spec_;
   std::shared_ptr<ParamLimits<T>> limits_;
+};
+
+class GroupBuilder {
+ public:
+  explicit GroupBuilder(std::shared_ptr<ParamSpec> spec) : spec_(std::move(spec)) {}
+  // As a parameter's.
+  GroupBuilder& shared() {
+    spec_->shared = true;
+    return *this;
+  }
+  // `group: value` is a way to write `group: { member: value }`.
+  GroupBuilder& short_form(std::string member) {
+    spec_->short_form = std::move(member);
+    return *this;
+  }
+
+ private:
+  std::shared_ptr<ParamSpec> spec_;
 };
 
 }  // namespace pnflow

@@ -26,18 +26,20 @@ const NodeType* find_type(Draft& draft, const Topology::Node& written) {
   return type;
 }
 
-bool has_param(const NodeType& type, std::string_view name) {
-  return std::ranges::any_of(type.spec.params,
-                             [&](const auto& param) { return param->name == name; });
+// The parameters of a node that `detector` may give.
+std::vector<std::string> shared_names(const NodeType& type) {
+  ParamSpecs shared = type.spec.params;
+  std::erase_if(shared, [](const auto& param) { return !param->shared; });
+  return names_of(shared);
 }
 
 // The node's map, and what `detector` adds to it.
 Value settings_of(const Draft& draft, const DraftNode& node) {
   Value settings = node.written->settings;
+  const auto takes = shared_names(*node.planned.type);
   for (const auto& shared : draft.topology.detector.entries) {
-    if (has_param(*node.planned.type, shared.key) && settings.find(shared.key) == nullptr) {
-      settings.entries.push_back(shared);
-    }
+    const bool taken = std::ranges::find(takes, shared.key) != takes.end();
+    if (taken && settings.find(shared.key) == nullptr) settings.entries.push_back(shared);
   }
   return settings;
 }
@@ -84,7 +86,7 @@ void check_detector(Draft& draft) {
   if (!draft.all_known()) return;
   std::vector<std::string> known;
   for (const DraftNode& node : draft.nodes) {
-    const auto names = names_of(node.planned.type->spec.params);
+    const auto names = shared_names(*node.planned.type);
     known.insert(known.end(), names.begin(), names.end());
   }
   std::ranges::sort(known);

@@ -26,7 +26,15 @@ void set_checked(const NodeSpec& spec, void* params, const Value& map, Mark at,
 }
 
 void set_group(const NodeSpec& group, void* params, const Value& value, const std::string& label,
-               ParamFaults& faults) {
+               const std::string& short_form, ParamFaults& faults) {
+  if (value.is_scalar() && !short_form.empty()) {
+    Value map;
+    map.kind = Value::Kind::map;
+    map.mark = value.mark;
+    map.entries.push_back({short_form, value.mark, value});
+    set_checked(group, params, map, map.mark, label, {}, faults);
+    return;
+  }
   if (!value.is_map()) {
     faults.push_back({value.mark, label + " is a map of parameters, not " + value.describe(), {}});
     return;

@@ -55,9 +55,11 @@ PNFLOW_API std::vector<std::string> needs_of(const NodeSpec& spec, const void* p
 PNFLOW_API void set_checked(const NodeSpec& spec, void* params, const Value& map, Mark at,
                             const std::string& owner, const std::vector<std::string>& reserved,
                             ParamFaults& faults);
-// The same for a group of parameters; a value that is not a map is a fault.
+// The same for a group of parameters; a value that is not a map is a fault, unless it is a scalar
+// and `short_form` names the member that it stands for.
 PNFLOW_API void set_group(const NodeSpec& group, void* params, const Value& value,
-                          const std::string& label, ParamFaults& faults);
+                          const std::string& label, const std::string& short_form,
+                          ParamFaults& faults);
 
 template <class P>
 class FieldBuilder {
@@ -149,13 +151,13 @@ class Spec {
   // A map of parameters of its own, kept in `member` (G or std::optional<G>); `describe` describes
   // its keys as a node's describe does. An optional group is absent until given.
   template <class G>
-  void group(std::string name, G P::*member, std::string help, void (*describe)(Spec<G>&)) {
-    add_group<G>(std::move(name), std::move(help), describe, member);
+  GroupBuilder group(std::string name, G P::*member, std::string help, void (*describe)(Spec<G>&)) {
+    return add_group<G>(std::move(name), std::move(help), describe, member);
   }
   template <class G>
-  void group(std::string name, std::optional<G> P::*member, std::string help,
-             void (*describe)(Spec<G>&)) {
-    add_group<G>(std::move(name), std::move(help), describe, member);
+  GroupBuilder group(std::string name, std::optional<G> P::*member, std::string help,
+                     void (*describe)(Spec<G>&)) {
+    return add_group<G>(std::move(name), std::move(help), describe, member);
   }
 
   // A condition between parameters: `test` says what is wrong, or nothing; reported at parameter
@@ -202,8 +204,8 @@ class Spec {
   }
 
   template <class G, class Member>
-  void add_group(const std::string& name, std::string help, void (*describe)(Spec<G>&),
-                 Member P::*member) {
+  GroupBuilder add_group(const std::string& name, std::string help, void (*describe)(Spec<G>&),
+                         Member P::*member) {
     Spec<G> inner;
     describe(inner);
     const NodeSpec group = std::move(inner).take();
@@ -212,14 +214,16 @@ class Spec {
     spec->type = "map";
     spec->help = std::move(help);
     spec->members = group.params;
-    spec->set = [member, group, label = "'" + name + "'"](void* params, const Value& value,
-                                                          ParamFaults& faults) {
+    spec->set = [member, group, label = "'" + name + "'",
+                 description = std::weak_ptr<ParamSpec>(spec)](void* params, const Value& value,
+                                                               ParamFaults& faults) {
       Member& target = static_cast<P*>(params)->*member;
+      const std::string& short_form = description.lock()->short_form;
       if constexpr (is_optional<Member>) {
         if (value.is_null()) return target.reset();
-        set_group(group, &target.emplace(), value, label, faults);
+        set_group(group, &target.emplace(), value, label, short_form, faults);
       } else {
-        set_group(group, &target, value, label, faults);
+        set_group(group, &target, value, label, short_form, faults);
       }
     };
     spec->show = [member, members = spec->members](const void* params) {
@@ -230,7 +234,8 @@ class Spec {
         return show_params(members, &shown);
       }
     };
-    params_.push_back(std::move(spec));
+    params_.push_back(spec);
+    return GroupBuilder(spec);
   }
 
   NodeSpec node_;

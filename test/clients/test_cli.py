@@ -78,12 +78,15 @@ def param_lines(param: dict, depth: int = 0) -> list[str]:
     """What the text says of a parameter that JSON describes."""
     indent = " " * (4 * depth + 2)
     line = f"{indent}{param['name']}: {param['type']}"
+    line += f", or its {param['short_form']} alone" if "short_form" in param else ""
     line += f" [{param['unit']}]" if param["unit"] else ""
     line += f", {param['range']}" if param["range"] else ""
     if param["required"]:
         line += ", required"
     elif "members" not in param:
         line += ", no default" if param["default"] is None else f", default {param['default']}"
+    if param["shared"]:
+        line += ", or that of the graph's section detector"
     lines = [line, f"{indent}    {param['help']}"]
     for member in param.get("members", []):
         lines += param_lines(member, depth + 1)

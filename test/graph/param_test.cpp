@@ -33,6 +33,7 @@ struct All {
   std::vector<std::vector<int>> nested;
   Inner inner;
   std::optional<Inner> maybe_inner;
+  std::optional<Inner> brief;
 };
 
 void describe_inner(Spec<Inner>& spec) {
@@ -64,6 +65,7 @@ NodeSpec all_of_them() {
   spec.param("nested", &All::nested);
   spec.group<Inner>("inner", &All::inner, "inside", describe_inner);
   spec.group<Inner>("maybe_inner", &All::maybe_inner, "perhaps inside", describe_inner);
+  spec.group<Inner>("brief", &All::brief, "in short", describe_inner).short_form("height").shared();
   return std::move(spec).take();
 }
 
@@ -122,6 +124,18 @@ TEST_CASE("parameters of every type are read") {
   REQUIRE(all.maybe_inner);
   CHECK(all.maybe_inner->height == 3);
   CHECK(all.maybe_inner->scale == 2);
+}
+
+TEST_CASE("a group with a short form is a map, or the value of one member") {
+  CHECK(read("brief: 7").all.brief->height == 7);
+  const All all = read("brief: { scale: 2 }").all;
+  CHECK(all.brief->height == 3);
+  CHECK(all.brief->scale == 2);
+  CHECK(!read("brief: null").all.brief);
+  CHECK(fault_of("brief: x") == "'height' of 'brief': 'x' is not an integer");
+  CHECK(fault_of("brief: 11") == "'height' of 'brief': 11 is out of range: 1 to 10");
+  CHECK(fault_of("brief: [3]") == "'brief' is a map of parameters, not a list");
+  CHECK(fault_of("brief: { heigth: 1 }") == "unknown key 'heigth' of 'brief'");
 }
 
 TEST_CASE("null takes an optional parameter away, and nothing else") {
@@ -213,4 +227,9 @@ TEST_CASE("a description has types, units, ranges and defaults as text") {
   CHECK(spec_of(node, "nested").type == "list of lists of integers");
   CHECK(spec_of(node, "inner").type == "map");
   CHECK(spec_of(node, "inner").members.size() == 2);
+  CHECK(spec_of(node, "inner").short_form.empty());
+  CHECK(!spec_of(node, "inner").shared);
+  CHECK(spec_of(node, "brief").type == "map");
+  CHECK(spec_of(node, "brief").short_form == "height");
+  CHECK(spec_of(node, "brief").shared);
 }

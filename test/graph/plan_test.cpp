@@ -187,6 +187,20 @@ TEST_CASE("detector serves the nodes that have no value of their own") {
         "shared.geom");
 }
 
+TEST_CASE("detector does not serve a parameter that is a node's own affair") {
+  Diagnostics diagnostics;
+  Registry registry;
+  plan_test::add_plan_nodes(registry);
+  const auto plan = plan_from_text("graph.yaml",
+                                   "pnflow: 1\ndetector: { seed: 3 }\nnodes:\n"
+                                   "  sim: { type: simulation }\n  end: { type: nowhere }\n"
+                                   "edges: sim -> end\n",
+                                   {}, registry, diagnostics);
+  CHECK(!plan);
+  CHECK(diagnostics.render().find("2:13: error: no node of this graph takes 'seed'") !=
+        std::string::npos);
+}
+
 TEST_CASE("the resolved configuration is a graph, and gives the same plan again") {
   const Planned plan(chain_nodes, {chain}, "name: live\nstall_report: 5 s");
   const std::string yaml = to_yaml(plan->resolved);

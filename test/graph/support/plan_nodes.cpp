@@ -21,7 +21,7 @@ void Simulation::describe(Spec<Params>& spec) {
   spec.param("rate", &Params::rate).help("events per second; 0 Hz: as fast as they are taken");
   spec.param("noise", &Params::noise).at_least(0).unit("ADU").help("sigma of the noise");
   spec.param("seed", &Params::seed).help("of the random numbers");
-  spec.param("geometry", &Params::geometry).help("the detector");
+  spec.param("geometry", &Params::geometry).shared().help("the detector");
 }
 
 void Decode::describe(Spec<Params>& spec) {
@@ -39,7 +39,7 @@ void Decode::describe(Spec<Params>& spec) {
       .help("there when the producer sends it");
   spec.drops("wire").when([](const Params& p) { return !p.keep_wire; });
   spec.param("keep_wire", &Params::keep_wire).help("the message's bytes stay in the batch");
-  spec.param("geometry", &Params::geometry).help("the detector");
+  spec.param("geometry", &Params::geometry).shared().help("the detector");
 }
 
 void Limiter::describe(Spec<Params>& spec) {
