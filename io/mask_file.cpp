@@ -22,13 +22,15 @@ h5::Dataset open_dataset(const h5::File& file, const std::string& path) {
   return h5::Dataset(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT));
 }
 
-h5::Dataset find_mask(const h5::File& file, const std::string& name, const std::string& dataset) {
+// In `dataset` stays its path.
+h5::Dataset find_mask(const h5::File& file, const std::string& name, std::string& dataset) {
   if (!dataset.empty()) {
     if (auto found = open_dataset(file, dataset)) return found;
     throw RunError(fmt::format("mask file '{}' has no data set '{}'", name, dataset));
   }
   for (const std::string_view place : usual_places) {
-    if (auto found = open_dataset(file, std::string(place))) return found;
+    dataset = place;
+    if (auto found = open_dataset(file, dataset)) return found;
   }
   throw RunError(fmt::format("mask file '{}' has neither '{}' nor '{}'", name, usual_places[0],
                              usual_places[1]));
@@ -44,15 +46,17 @@ Shape shape_of(const h5::Dataset& dataset) {
 
 }  // namespace
 
-Array load_mask(const std::string& file, const std::string& dataset) {
+MaskValues read_mask(const std::string& file, const std::string& dataset) {
   const h5::SilentErrors silent;
   if (!std::filesystem::exists(file)) {
     throw RunError(fmt::format("there is no mask file '{}'", file));
   }
   const h5::File opened(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
   if (!opened) throw RunError(fmt::format("cannot open mask file '{}' as HDF5", file));
-  const h5::Dataset found = find_mask(opened, file, dataset);
-  const Shape shape = shape_of(found);
+  MaskValues mask;
+  mask.dataset = dataset;
+  const h5::Dataset found = find_mask(opened, file, mask.dataset);
+  const Shape& shape = mask.shape = shape_of(found);
   const h5::Datatype type(H5Dget_type(found.get()));
   if (H5Tget_class(type.get()) != H5T_INTEGER || shape.size() < 2 || shape.size() > 3) {
     throw RunError(
@@ -60,14 +64,28 @@ Array load_mask(const std::string& file, const std::string& dataset) {
                     "its shape is {}",
                     file, to_string(shape)));
   }
-  std::vector<std::int64_t> values(elements_of(shape));
-  if (H5Dread(found.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+  mask.values.resize(elements_of(shape));
+  if (H5Dread(found.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, mask.values.data()) <
+      0) {
     throw RunError(fmt::format("the mask in '{}' cannot be read", file));
   }
-  MutableArray mask(*heap_pool(), DType::u8, shape);
-  std::ranges::transform(values, mask.as<std::uint8_t>().begin(),
-                         [](std::int64_t v) { return static_cast<std::uint8_t>(v != 0 ? 1 : 0); });
-  return std::move(mask).freeze();
+  return mask;
+}
+
+Array bad_pixels(const MaskValues& mask, std::uint64_t good_bits, std::uint64_t bad_bits) {
+  const bool has_bits = good_bits != 0 || bad_bits != 0;
+  MutableArray bad(*heap_pool(), DType::u8, mask.shape);
+  std::ranges::transform(mask.values, bad.as<std::uint8_t>().begin(), [=](std::int64_t value) {
+    const auto bits = static_cast<std::uint64_t>(value);
+    const bool is_bad =
+        has_bits ? (bits & bad_bits) != 0 || (bits & good_bits) != good_bits : value != 0;
+    return static_cast<std::uint8_t>(is_bad);
+  });
+  return std::move(bad).freeze();
+}
+
+Array load_mask(const std::string& file, const std::string& dataset) {
+  return bad_pixels(read_mask(file, dataset));
 }
 
 Array mask_for(const Array& mask, std::size_t panels, std::size_t height, std::size_t width) {
