@@ -18,6 +18,10 @@ Decode::Decode(Params params)
     : params_(std::move(params)),
       request_{params_.fields, params_.padding, params_.shape, params_.max_decoded.bytes} {}
 
+void Decode::open(OpenContext&) {
+  detector_ = std::make_unique<const DetectorMask>(params_.geometry, params_.mask);
+}
+
 // The part of a message that is asked for: all of it, or some of a file's events.
 struct Decode::Part {
   std::size_t first = 0, count = 0;
@@ -223,6 +227,8 @@ Batch Decode::decode(const Batch& input, Context& context) const {
                                 to_string(message->event_shape()), name_of(message->dtype()),
                                 to_string(params_.max_decoded)));
   }
+  const auto mask =
+      detector_ ? detector_->with(message->mask(), message->event_shape()) : message->mask();
   const auto shared = shared_images(*message, part, context);
   std::optional<MutableArray> image;
   if (!shared) {
@@ -242,7 +248,7 @@ Batch Decode::decode(const Batch& input, Context& context) const {
   }
   if (message->id() != nullptr) batch.set("id", read_ids(*message->id(), part, context));
   if (message->has_label()) batch.set("label", read_labels(*message, part, context));
-  if (message->mask()) batch.set_message_field("mask", *message->mask());
+  if (mask) batch.set_message_field("mask", *mask);
   batch.set("image", shared ? *shared : read_images(*message, part, std::move(*image), context));
   if (params_.normalized) batch.set_attribute("normalized", true);
   return batch;

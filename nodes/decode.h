@@ -13,6 +13,7 @@
 #include "graph/node.h"
 #include "graph/spec.h"
 #include "graph/units.h"
+#include "nodes/detector_mask.h"
 #include "nodes/event_message.h"
 
 namespace pnflow {
@@ -27,16 +28,22 @@ class Decode : public Transform {
     std::vector<std::size_t> shape;
     bool normalized = false;
     ByteSize max_decoded{std::uint64_t{4} << 30U};
+    std::optional<std::string> geometry;
+    std::optional<MaskSource> mask;
   };
   static void describe(Spec<Params>& spec);
 
   explicit Decode(Params params);
 
+  // Reads the detector's geometry and mask. Throws RunError, what DetectorMask throws.
+  void open(OpenContext& context) override;
+
   // Adds `image` (B,H,W) or (B,C,H,W) in the dtype of the message, in the memory that the nodes
   // behind want; `timestamp` (B) uint64 packed; `wavelength` (B) float64 angstrom and
   // `photon_energy` (B) float64 eV, NaN where unknown; `encoder` (B) float64; `id` (B) int64;
-  // `label` of the image's shape; message field `mask` uint8 of one event's shape. A field that the
-  // message does not have is left out. Attribute `normalized` when the parameter is set.
+  // `label` of the image's shape; message field `mask` uint8 of one event's shape, the message's
+  // own and the detector's. A field that the message does not have is left out. Attribute
+  // `normalized` when the parameter is set.
   //
   // With the attributes "first_event" and "event_count" (int64) only these events are decoded;
   // attribute "file" is the name of the file that `wire` is from, for the texts of errors.
@@ -46,7 +53,8 @@ class Decode : public Transform {
   //
   // A chunk of pixels or a time stamp that is damaged fails its event, whose pixels are 0.
   // Throws DataError for what costs the whole message: what EventMessage throws, and "implausible
-  // size" for more pixels than `max_decoded`.
+  // size" for more pixels than `max_decoded`, "wrong shape" for images that the detector's geometry
+  // or mask does not fit.
   Batch process(const Batch& batch, Context& context) const;
 
  private:
@@ -75,6 +83,7 @@ class Decode : public Transform {
 
   Params params_;
   EventMessage::Request request_;
+  std::unique_ptr<const DetectorMask> detector_;  // from open() on
   mutable std::mutex mutex_;  // guards what has been logged, and the files that are open
   mutable std::set<std::string, std::less<>> warned_;
   mutable std::string last_images_;

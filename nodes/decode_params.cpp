@@ -67,7 +67,7 @@ void Decode::describe(Spec<Params>& s) {
       .rank(2, 3)
       .optional()
       .help("bad pixels, 1 = bad, of one event's shape")
-      .when([](const Params& p) { return !p.fields.mask.empty(); });
+      .when([](const Params& p) { return !p.fields.mask.empty() || p.geometry || p.mask; });
 
   s.group("fields", &Params::fields,
           "names of the fields in the message: HDF5 path, npz or NPAY array, CBOR key; of several "
@@ -88,6 +88,7 @@ void Decode::describe(Spec<Params>& s) {
       .help("the producer has normalised the pixels: they are not in ADU any more");
   s.param("max_decoded", &Params::max_decoded)
       .help("a message whose images would take more memory is refused");
+  describe_detector(s);
   s.check("shape", [](const Params& p) -> std::optional<std::string> {
     if (p.shape.empty() || p.shape.size() == 2 || p.shape.size() == 3) return {};
     return "'shape' must be [H, W] or [C, H, W]";

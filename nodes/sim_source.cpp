@@ -51,7 +51,7 @@ void SimSource::describe(Spec<Params>& s) {
   s.adds("mask")
       .dtypes({DType::u8})
       .help("1 = bad pixel; one for all events of the message")
-      .when([](const Params& p) { return p.bad_pixels > 0; });
+      .when([](const Params& p) { return p.bad_pixels > 0 || p.geometry || p.mask; });
   s.adds("truth")
       .help("the peaks that were put in: table with panel, y, x, amplitude")
       .when([](const Params& p) { return p.truth; });
@@ -103,6 +103,7 @@ void SimSource::describe(Spec<Params>& s) {
           "time stamps; 0: make each one");
   s.param("truth", &Params::truth).help("attach the list of the peaks that were put in");
 
+  describe_detector(s);
   s.check("shape", [](const Params& p) -> std::optional<std::string> {
     if (p.shape.size() == 2 || p.shape.size() == 3) return {};
     return "'shape' must be [H, W] or [C, H, W]";
@@ -134,7 +135,21 @@ void SimSource::open(OpenContext& context) {
   } catch (const std::invalid_argument& error) {
     throw RunError(error.what());
   }
+  make_mask();
   if (params_.count > 0) context.expect_events(params_.count);
+}
+
+void SimSource::make_mask() {
+  const auto simulated = simulation_->mask();
+  if (!simulated.empty()) {
+    mask_ = array_of(*heap_pool(), std::vector<std::uint8_t>(simulated.begin(), simulated.end()))
+                .reshaped(simulation_->event_shape());
+  }
+  try {
+    mask_ = DetectorMask(params_.geometry, params_.mask).with(mask_, simulation_->event_shape());
+  } catch (const DataError& error) {
+    throw RunError(std::string(error.detail()));
+  }
 }
 
 SimSource::Content SimSource::make_content(std::uint64_t first_event, std::size_t events,
@@ -190,11 +205,6 @@ Batch SimSource::make_message(const Content& content, std::size_t events, Memory
 
 std::optional<Batch> SimSource::next(SourceContext& context) {
   if (sent_messages_ == 0) {
-    const auto mask = simulation_->mask();
-    if (!mask.empty()) {
-      mask_ = array_of(context.pool(), std::vector<std::uint8_t>(mask.begin(), mask.end()))
-                  .reshaped(simulation_->event_shape());
-    }
     while (preloaded_.size() < params_.preload && !context.stopping()) {
       preloaded_.push_back(make_content(preloaded_.size() * params_.events_per_message,
                                         params_.events_per_message, context));

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "graph/node.h"
 #include "graph/spec.h"
 #include "graph/units.h"
 #include "io/simulation.h"
+#include "nodes/detector_mask.h"
 #include "nodes/pacer.h"
 
 namespace pnflow {
@@ -34,16 +36,20 @@ class SimSource : public Source {
     std::uint32_t start_time = 1767225600;  // 2026-01-01 00:00:00 UTC
     std::size_t preload = 0;
     bool truth = true;
+    std::optional<std::string> geometry;
+    std::optional<MaskSource> mask;
   };
   static void describe(Spec<Params>& spec);
 
   explicit SimSource(Params params);
 
-  // Builds the noise table and the mask. Throws RunError when the settings contradict each other.
+  // Builds the noise table and the mask. Throws RunError when the settings contradict each other,
+  // the detector's files cannot be used, or they do not fit the images.
   void open(OpenContext& context) override;
   // `image` (B,H,W) or (B,C,H,W), `timestamp` (B) uint64 packed, `wavelength` (B) float64 angstrom,
   // `photon_energy` (B) float64 eV, `truth` (columns panel int32, y and x float64, amplitude
-  // float32), and where there are bad pixels the message field `mask`, uint8, (H,W) or (C,H,W).
+  // float32), and where there are bad pixels or the detector's files tell some the message field
+  // `mask`, uint8, (H,W) or (C,H,W).
   std::optional<Batch> next(SourceContext& context) override;
 
  private:
@@ -52,6 +58,7 @@ class SimSource : public Source {
     RaggedTable truth;
   };
 
+  void make_mask();
   Content make_content(std::uint64_t first_event, std::size_t events, SourceContext& context) const;
   Content next_content(std::size_t events, SourceContext& context);
   Batch make_message(const Content& content, std::size_t events, MemoryPool& pool) const;
