@@ -18,6 +18,7 @@ struct CxiFormat {
   std::optional<int> gzip_level;                  // shuffle and gzip; nothing: stored as they are
   bool normalized = false;                        // pixels are not in detector units
   bool segmap = false, logits = false;            // which debug output there is
+  bool laboratory = false;                        // peaks have places in the laboratory
 
   std::size_t rows() const { return panels * height; }  // of the stacked image
   friend bool operator==(const CxiFormat&, const CxiFormat&) = default;
@@ -37,6 +38,8 @@ struct CxiChunk {
 struct CxiPeaks {
   std::vector<float> x, y, total, maximum, snr;
   std::vector<std::int32_t> npix, panel;
+  // Only with CxiFormat::laboratory. In m, origin at the sample, CrystFEL's axes; 1/d in 1/nm.
+  std::vector<double> lab_x, lab_y, lab_z, resolution;
   std::size_t size() const { return x.size(); }
 };
 

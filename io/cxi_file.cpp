@@ -106,19 +106,20 @@ void CxiFile::append(CxiEvent&& event) {
 
 template <class T>
 void CxiFile::write_table(const std::string& path, const std::vector<T>& values,
-                          std::vector<hsize_t> extents) {
+                          std::vector<hsize_t> extents, const char* units) {
   const hid_t type = h5_type_of(dtype_of<T>);
   const h5::Dataspace space(
       H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
   const h5::Dataset dataset(H5Dcreate2(output_.id(), path.c_str(), type, space.get(), links_.get(),
                                        H5P_DEFAULT, H5P_DEFAULT));
   output_.check(
-      dataset && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
+      dataset && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0 &&
+          (units == nullptr || set_text_attribute(dataset.get(), "units", units)),
       path);
 }
 
 template <class Column>
-void CxiFile::write_peak_column(const char* name, Column column) {
+void CxiFile::write_peak_column(const char* name, Column column, const char* units) {
   std::size_t most = 1;
   for (const CxiPeaks& peaks : peaks_) most = std::max(most, peaks.size());
   std::decay_t<decltype(peaks_[0].*column)> matrix(events() * most);
@@ -126,7 +127,7 @@ void CxiFile::write_peak_column(const char* name, Column column) {
     std::ranges::copy(peaks_[event].*column,
                       matrix.begin() + static_cast<std::ptrdiff_t>(event * most));
   }
-  write_table(in_results(name), matrix, {events(), most});
+  write_table(in_results(name), matrix, {events(), most}, units);
 }
 
 void CxiFile::write_peaks() {
@@ -140,6 +141,11 @@ void CxiFile::write_peaks() {
   write_peak_column("peakSNR", &CxiPeaks::snr);
   write_peak_column("peakNPixels", &CxiPeaks::npix);
   write_peak_column("peakSegPosRaw", &CxiPeaks::panel);
+  if (!format_.laboratory) return;
+  write_peak_column("peakXLab", &CxiPeaks::lab_x, "m");
+  write_peak_column("peakYLab", &CxiPeaks::lab_y, "m");
+  write_peak_column("peakZLab", &CxiPeaks::lab_z, "m");
+  write_peak_column("peakResolution", &CxiPeaks::resolution, "1/nm");
 }
 
 void CxiFile::commit() {

@@ -32,7 +32,9 @@ struct CxiOrigin {
 // One CXI file that is being written, in the layout that CrystFEL's `peak_list_type = cxi` reads:
 // panels stacked vertically, (events, panels * height, width), one event per chunk; peak lists
 // (events, most peaks of an event, at least 1), unused entries 0. Images go to the file as they
-// come, everything small is kept until commit(). The images carry the attributes `normalized` (0 or
+// come, everything small is kept until commit(). With CxiFormat::laboratory there are also, float64
+// with an attribute `units`, peakXLab, peakYLab, peakZLab [m] and peakResolution [1/nm], of the
+// positions as stored; NaN where unknown. The images carry the attributes `normalized` (0 or
 // 1) and `panels`.
 // For one thread at a time. Every error is DataError("write") with path and cause; after one, only
 // destruction makes sense, and the file stays as NAME.partial if there are events in it.
@@ -59,9 +61,9 @@ class CxiFile {
   void write_peaks();
   template <class T>
   void write_table(const std::string& path, const std::vector<T>& values,
-                   std::vector<hsize_t> extents);
+                   std::vector<hsize_t> extents, const char* units = nullptr);
   template <class Column>
-  void write_peak_column(const char* name, Column column);
+  void write_peak_column(const char* name, Column column, const char* units = nullptr);
 
   AtomicFile file_;
   h5::Output output_;

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "io/crystfel_skeleton.h"
-
 namespace pnflow {
 
 CxiRunFiles::CxiRunFiles(std::filesystem::path directory, std::string run, std::string node,
@@ -35,15 +33,16 @@ AtomicFile CxiRunFiles::next() {
   }
 }
 
-void CxiRunFiles::list(const std::filesystem::path& file, const CxiFormat& format, bool mask) {
-  const Geometry geometry = {format.panels, format.height, format.width};
-  const auto known = std::ranges::find(geometries_, geometry);
-  const bool is_new = known == geometries_.end();
-  const auto number = known - geometries_.begin() + 1;
+void CxiRunFiles::list(const std::filesystem::path& file, const CxiFormat& format,
+                       const std::string& geometry) {
+  const ImageShape shape = {format.panels, format.height, format.width};
+  const auto known = std::ranges::find(shapes_, shape);
+  const bool is_new = known == shapes_.end();
+  const auto number = known - shapes_.begin() + 1;
   const std::string stem = number == 1 ? stem_ : fmt::format("{}-{}", stem_, number);
-  if (is_new) write_new_file(directory_ / (stem + ".geom"), crystfel_skeleton(format, mask));
+  if (is_new) write_new_file(directory_ / (stem + ".geom"), geometry);
   append_to_file(directory_ / (stem + ".lst"), file.string() + "\n", is_new);
-  if (is_new) geometries_.push_back(geometry);
+  if (is_new) shapes_.push_back(shape);
 }
 
 }  // namespace pnflow

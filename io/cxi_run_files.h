@@ -28,8 +28,9 @@ class CxiRunFiles {
   AtomicFile next();
 
   // A file is complete: names it in the list, which is made together with the geometry when it is
-  // the first of its shape.
-  void list(const std::filesystem::path& file, const CxiFormat& format, bool mask);
+  // the first of its shape. `geometry` is the text of that.
+  void list(const std::filesystem::path& file, const CxiFormat& format,
+            const std::string& geometry);
 
  private:
   void claim_stem();
@@ -38,8 +39,8 @@ class CxiRunFiles {
   std::string run_, node_, origin_;
   std::string stem_;  // empty until claimed
   std::size_t index_ = 0;
-  using Geometry = std::array<std::size_t, 3>;
-  std::vector<Geometry> geometries_;  // panels, height, width
+  using ImageShape = std::array<std::size_t, 3>;
+  std::vector<ImageShape> shapes_;  // panels, height, width
 };
 
 }  // namespace pnflow

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "graph/error.h"
 #include "nodes/cxi_debug_images.h"
+#include "nodes/cxi_layout.h"
+#include "nodes/event_number.h"
 
 namespace pnflow {
 namespace {
@@ -60,21 +63,6 @@ Array as_float32(const Array& image) {
   return std::move(converted).freeze();
 }
 
-// Entry `event` of a field that has one number per event; nothing when there is no such field or
-// the number is not finite.
-std::optional<double> number_of(const Batch& batch, std::string_view field, std::size_t event) {
-  const Array* array = batch.find(field);
-  if (array == nullptr) return {};
-  if (array->rank() != 1) {
-    throw DataError("wrong shape", fmt::format("field {} is {}, not one number per event", field,
-                                               to_string(array->shape())));
-  }
-  const double value = dispatch(array->dtype(), [&](auto element) {
-    return static_cast<double>(array->as<decltype(element)>()[event]);
-  });
-  return std::isfinite(value) ? std::optional(value) : std::nullopt;
-}
-
 // The columns of field `peaks`.
 struct PeakColumns {
   explicit PeakColumns(const RaggedTable& table)
@@ -94,17 +82,23 @@ struct PeakColumns {
            x[row] <= static_cast<double>(format.width) - 0.5;
   }
 
-  // Peaks of one event in coordinates of the stacked image; counts what has no place there.
-  CxiPeaks of(std::size_t event, const CxiFormat& format, std::size_t& dropped) const {
+  // Peaks of one event in coordinates of the file's image; counts what has no place there.
+  // `format`: of the images as they come; `camera_length` and `photon_energy`: the event's.
+  CxiPeaks of(std::size_t event, const CxiFormat& format, const CxiLayout& layout,
+              double camera_length, double photon_energy, std::size_t& dropped) const {
     CxiPeaks peaks;
     for (std::size_t row = offsets[event]; row < offsets[event + 1]; ++row) {
       if (!inside(row, format)) {
         ++dropped;
         continue;
       }
-      const double first_row = static_cast<double>(panel[row]) * static_cast<double>(format.height);
-      peaks.x.push_back(static_cast<float>(x[row]));
-      peaks.y.push_back(static_cast<float>(first_row + y[row]));
+      const auto on = static_cast<std::size_t>(panel[row]);
+      const SlabPixel first = layout.first_pixel(on);
+      peaks.x.push_back(static_cast<float>(static_cast<double>(first.fs) + x[row]));
+      peaks.y.push_back(static_cast<float>(static_cast<double>(first.ss) + y[row]));
+      if (layout.format().laboratory) {
+        layout.add_place(peaks, on, camera_length, photon_energy);
+      }
       peaks.total.push_back(total[row]);
       peaks.maximum.push_back(maximum[row]);
       peaks.snr.push_back(snr[row]);
@@ -135,8 +129,10 @@ std::uint64_t timestamp_of(const Batch& batch, std::size_t event, std::size_t& b
 std::unique_ptr<CxiPrepared> prepare_cxi(const Batch& batch, Context& context,
                                          const CxiImageOptions& options) {
   auto prepared = std::make_unique<CxiPrepared>();
-  const CxiFormat format = prepared->format = format_of(batch, options);
-  prepared->mask = mask_of(batch, format);
+  const CxiFormat stream = format_of(batch, options);
+  const CxiLayout layout(options.geometry, stream);
+  const CxiFormat& format = prepared->format = layout.format();
+  prepared->mask = layout.mask(mask_of(batch, stream));
   const Array& image = batch.array("image");
   std::optional<PeakColumns> peaks;
   if (const RaggedTable* table = batch.find_table("peaks")) peaks.emplace(*table);
@@ -149,16 +145,28 @@ std::unique_ptr<CxiPrepared> prepare_cxi(const Batch& batch, Context& context,
     }
     CxiEvent event;
     const Array pixels = options.as_float32 ? as_float32(image.at(i)) : image.at(i);
-    event.image = make_cxi_chunk(pixels, format);
-    if (peaks) event.peaks = peaks->of(i, format, prepared->dropped_peaks);
+    event.image = make_cxi_chunk(layout.image(pixels), format);
     event.timestamp = timestamp_of(batch, i, prepared->bad_timestamps);
-    event.photon_energy = std::max(0.0, number_of(batch, "photon_energy", i).value_or(0));
+    event.photon_energy = photon_energy_of(batch, i, options.geometry);
     if (event.photon_energy == 0) ++prepared->without_energy;
-    event.encoder = static_cast<float>(number_of(batch, "encoder", i).value_or(0));
-    if (options.segmap) event.segmap = make_cxi_chunk(segmap_of(batch, i, format), format);
+    const auto encoder = number_of(batch, "encoder", i);
+    event.encoder = static_cast<float>(encoder.value_or(0));
+    const double camera_length =
+        options.geometry == nullptr ? 0 : options.geometry->camera_length(encoder);
+    if (std::isnan(camera_length)) ++prepared->without_camera;
+    if (peaks) {
+      event.peaks =
+          peaks->of(i, stream, layout, camera_length, event.photon_energy, prepared->dropped_peaks);
+    }
+    if (options.segmap) {
+      event.segmap = make_cxi_chunk(layout.image(segmap_of(batch, i, stream)), format);
+    }
     if (options.logits) {
-      event.logits = {make_cxi_chunk(logits_of(batch, i, 0, format), format),
-                      make_cxi_chunk(logits_of(batch, i, 1, format), format)};
+      constexpr double not_seen = std::numeric_limits<double>::quiet_NaN();
+      const auto chunk = [&](std::size_t which) {
+        return make_cxi_chunk(layout.image(logits_of(batch, i, which, stream), not_seen), format);
+      };
+      event.logits = {chunk(0), chunk(1)};
     }
     prepared->items.push_back({i, std::move(event)});
   }

@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "graph/error.h"
+#include "io/crystfel_for_cxi.h"
+#include "io/crystfel_skeleton.h"
 #include "io/output_directory.h"
 
 namespace pnflow {
@@ -117,6 +119,11 @@ void CxiWriter::describe(Spec<Params>& s) {
       .help("store segmentation maps beside the peaks; 0 where the model did not look (crop)");
   s.param("save_logits", &Params::save_logits)
       .help("store the model's output for both classes; NaN where it did not look (crop)");
+  s.param("geometry", &Params::geometry)
+      .shared()
+      .help(
+          "CrystFEL geometry in whose slab the images are laid out, and which says where peaks are "
+          "in the laboratory; without it panels are one below the other");
 }
 
 CxiWriter::CxiWriter(Params params) : params_(std::move(params)) {
@@ -131,6 +138,10 @@ CxiWriter::CxiWriter(Params params) : params_(std::move(params)) {
 CxiWriter::~CxiWriter() = default;
 
 void CxiWriter::open(OpenContext& context) {
+  if (params_.geometry) {
+    geometry_ = std::make_unique<const SlabGeometry>(*params_.geometry);
+    options_.geometry = geometry_.get();
+  }
   const auto directory = output_directory(params_.directory);
   services_ = &context.services();
   origin_ = {.run = context.run_name(), .config = context.resolved_config()};
@@ -149,6 +160,9 @@ std::unique_ptr<Sink::Prepared> CxiWriter::prepare(const Batch& batch, Context& 
             "events without a photon energy: 0 eV is stored, which CrystFEL takes without a word");
   warn_once(warned_timestamp_, prepared->bad_timestamps > 0, context,
             "timestamps of 2^63 and above cannot be read by CrystFEL: 0 is stored");
+  warn_once(warned_camera_, prepared->without_camera > 0, context,
+            "events without a camera length: peaks have no z and no resolution (the geometry's "
+            "clen is absent, or a path and there is no field 'encoder')");
   if (prepared->dropped_peaks > 0) {
     context.count("peaks outside of the image", prepared->dropped_peaks);
   }
@@ -195,10 +209,17 @@ void CxiWriter::write(std::unique_ptr<Prepared> prepared, Delivery&& delivery) {
   owed->settle();
 }
 
+// Of the geometry beside the files.
+std::string CxiWriter::geometry_text() const {
+  const bool mask = !file_->mask().empty();
+  return geometry_ ? crystfel_for_cxi(geometry_->text, geometry_->geometry, mask)
+                   : crystfel_skeleton(file_->format(), mask);
+}
+
 void CxiWriter::finish_file() {
   file_->commit();
   try {
-    names_->list(file_->path(), file_->format(), !file_->mask().empty());
+    names_->list(file_->path(), file_->format(), geometry_text());
   } catch (const std::exception& error) {
     // The events are safe; what is missing is only a line in a list.
     services_->log(LogLevel::error, error.what());

@@ -244,14 +244,14 @@ TEST_CASE("closed files are listed with a geometry for each shape of image") {
   (void)files.next();
   CxiFormat other = two_panels;
   other.width = 50;
-  files.list("/x/run_00000.cxi", two_panels, true);
-  files.list("/x/run_00001.cxi", other, false);
-  files.list("/x/run_00002.cxi", two_panels, true);
+  files.list("/x/run_00000.cxi", two_panels, "theirs");
+  files.list("/x/run_00001.cxi", other, "other");
+  files.list("/x/run_00002.cxi", two_panels, "theirs");
   CHECK(text_of(directory.path() / "run.lst") == "/x/run_00000.cxi\n/x/run_00002.cxi\n");
   CHECK(text_of(directory.path() / "run-2.lst") == "/x/run_00001.cxi\n");
   CHECK(text_of(directory.path() / "run.json") == "{\"run\": 1}\n");
-  CHECK(text_of(directory.path() / "run.geom") == crystfel_skeleton(two_panels, true));
-  CHECK(text_of(directory.path() / "run-2.geom") == crystfel_skeleton(other, false));
+  CHECK(text_of(directory.path() / "run.geom") == "theirs");
+  CHECK(text_of(directory.path() / "run-2.geom") == "other");
 }
 
 TEST_CASE("the geometry skeleton names our paths and has each module's range") {
