@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -117,12 +118,19 @@ void FindPeaks::describe(Spec<Params>& spec) {
       .help(
           "between two maxima the light must fall by this part of what the lower one has above the "
           "background, and by 3 sigma");
+  describe_ring(spec);
   spec.check("max_pixels", [](const Params& p) -> std::optional<std::string> {
     if (p.max_pixels && *p.max_pixels < p.min_pixels) {
       return "'max_pixels' must not be less than 'min_pixels'";
     }
     return {};
   });
+}
+
+void FindPeaks::open(OpenContext&) {
+  if (!params_.has_ring() || !params_.geometry) return;
+  ring_ = std::make_unique<const ResolutionRing>(*params_.geometry, params_.min_resolution,
+                                                 params_.max_resolution);
 }
 
 Batch FindPeaks::process(const Batch& batch, Context& context) const {
@@ -133,8 +141,14 @@ Batch FindPeaks::process(const Batch& batch, Context& context) const {
     std::vector<Peak> peaks;
     if (context.alive(event) && !context.aborting()) {
       Counts counts;
+      std::optional<RingOfEvent> ring;
+      if (ring_) ring.emplace(*ring_, batch, event);
       for (std::size_t panel = 0; panel < view.panels(); ++panel) {
-        find_in_panel(view, event, panel, strongest, counts);
+        find_in_panel(view, event, panel, ring ? &*ring : nullptr, strongest, counts);
+      }
+      if (ring) {
+        counts.outside_ring = ring->dropped();
+        ring->report(context);
       }
       peaks = strongest.take();
       counts.report(context, peaks.size());
@@ -151,7 +165,7 @@ Batch FindPeaks::process(const Batch& batch, Context& context) const {
 }
 
 void FindPeaks::find_in_panel(const SegmapView& view, std::size_t event, std::size_t panel,
-                              StrongestPeaks& peaks, Counts& counts) const {
+                              RingOfEvent* ring, StrongestPeaks& peaks, Counts& counts) const {
   thread_local ConnectedComponents components;
   thread_local PeakSplitter splitter;
   view.label(event, panel, params_.connectivity, components);
@@ -171,7 +185,8 @@ void FindPeaks::find_in_panel(const SegmapView& view, std::size_t event, std::si
     set_properties(peak, properties);
     if (params_.position == PeakPosition::intensity) use_weighted_position(peak, properties);
     shift(peak, view.window());
-    if (strong_enough(peak, counts)) peaks.add(peak);
+    if (!strong_enough(peak, counts)) return;
+    if (ring == nullptr || ring->has(panel, peak.y, peak.x)) peaks.add(peak);
   };
   const auto found = components.components();
   for (std::size_t i = 0; i < found.size(); ++i) {

@@ -2,12 +2,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "graph/node.h"
 #include "graph/spec.h"
 #include "nodes/connected_components.h"
 #include "nodes/peak_table.h"
+#include "nodes/resolution_ring.h"
 
 namespace pnflow {
 
@@ -39,7 +43,8 @@ enum class PeakPosition : std::uint8_t { center_of_mass, intensity };
 // * Further counts, of living events: "peaks_found" in the image, before filters and cut;
 //   "peaks_from_splits" how many of them are there because components were split, first parts not
 //   counted; "peaks_too_small", "peaks_too_large", "peaks_too_weak" (SNR), "peaks_too_faint"
-//   (total) what each filter has dropped, the first one in this order.
+//   (total) what each filter has dropped, the first one in this order; last, what is not in the
+//   ring of `min_resolution` to `max_resolution`: resolution_ring.h.
 class FindPeaks : public Transform {
  public:
   struct Params {
@@ -54,29 +59,40 @@ class FindPeaks : public Transform {
     std::optional<double> min_intensity;
     bool split = false;
     double split_depth = 0.5;
+    std::optional<std::string> geometry;
+    std::optional<double> min_resolution, max_resolution;  // 1/nm
+
+    bool has_ring() const { return min_resolution || max_resolution; }
   };
   static void describe(Spec<Params>& spec);
 
-  explicit FindPeaks(Params params) : params_(params) {}
+  explicit FindPeaks(Params params) : params_(std::move(params)) {}
 
-  // Throws DataError as SegmapView does. May run for several messages at once.
+  // Reads the geometry, where it is needed. Throws what ResolutionRing throws.
+  void open(OpenContext& context) override;
+
+  // Throws DataError as SegmapView and RingOfEvent do. May run for several messages at once.
   Batch process(const Batch& batch, Context& context) const;
 
  private:
   struct Counts {
     std::uint64_t found = 0, from_splits = 0, in_padding = 0;
     std::uint64_t too_small = 0, too_large = 0, too_weak = 0, too_faint = 0;
+    std::uint64_t outside_ring = 0;
 
-    std::uint64_t kept() const { return found - too_small - too_large - too_weak - too_faint; }
+    std::uint64_t kept() const {
+      return found - too_small - too_large - too_weak - too_faint - outside_ring;
+    }
     void report(const Context& context, std::size_t stored) const;
   };
 
   void find_in_panel(const SegmapView& view, std::size_t event, std::size_t panel,
-                     StrongestPeaks& peaks, Counts& counts) const;
+                     RingOfEvent* ring, StrongestPeaks& peaks, Counts& counts) const;
   bool right_size(const Peak& peak, Counts& counts) const;
   bool strong_enough(const Peak& peak, Counts& counts) const;
 
   Params params_;
+  std::unique_ptr<const ResolutionRing> ring_;  // from open() on, where there is one
 };
 
 }  // namespace pnflow
