@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 
+import h5py
 import pytest
 
 from cxi import cxi_files, events_in_files, events_of
@@ -117,6 +118,16 @@ def test_a_config_of_files_finds_peaks_in_them(tmp_path, name, captured, least_p
     assert sum(len(event.x) for event in events_of(*cxi_files(tmp_path))) >= least_peaks
 
 
+def test_geometry_writes_what_the_detectors_files_say(tmp_path):
+    report = run(tmp_path, ROOT / "configs/geometry.yaml", "source.count=3",
+                 env={"GEOMETRY": str(DATA / "bragg" / "detector.geom"),
+                      "MASK": str(DATA / "bragg" / "mask.h5")})
+    assert report["events"]["delivered"] == report["events"]["decoded"] == 3
+    with h5py.File(*cxi_files(tmp_path)) as file, h5py.File(DATA / "bragg" / "mask.h5") as mask:
+        assert (file["/entry_1/data_1/mask"][:] == mask["/mask"][:].reshape(5632, 384)).all()
+        assert (file["/entry_1/result_1/peakResolution"][:, 0] > 0).all()
+
+
 def test_simplon_ends_after_the_stop_of_its_series(tmp_path):
     report = run(tmp_path, ROOT / "configs/simplon.yaml", "socket.after_stop=500 ms",
                  "socket.producers=0", feed=["simplon_two_ranks"])
@@ -135,8 +146,8 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
-        "cropped", "demo", "files", "gpu", "gpu-transfer", "hits-only", "measure", "padded",
-        "record", "simplon", "simulated", "slow-writer", "torchscript", "zmq_null"}
+        "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only", "measure",
+        "padded", "record", "simplon", "simulated", "slow-writer", "torchscript", "zmq_null"}
 
 
 # ---------------------------------------------------------------- swaps
