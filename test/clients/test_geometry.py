@@ -128,7 +128,9 @@ def test_images_and_peaks_are_those_without_a_geometry_in_other_places(tmp_path,
 def test_the_image_at_a_peak_is_the_spot(tmp_path):
     geometry = tmp_path / "scattered.geom"
     geometry.write_text(scattered())
-    run_with(tmp_path, geometry, {"shape": [3, 40, 50], "count": 20, "peaks": 8})
+    # The writer's alone: what the geometry masks may be the brightest pixel of a spot.
+    finished(tmp_path, simulated({**SPOTS, "shape": [3, 40, 50], "count": 20, "peaks": 8},
+                                 cxi={"geometry": str(geometry)}))
     offsets = []
     for event in events_of(*cxi_files(tmp_path)):
         for y, x, maximum in zip(event.y, event.x, event.maximum):
@@ -146,15 +148,15 @@ def test_the_geometry_beside_the_files_is_the_users_with_our_places(tmp_path, de
     run_with(tmp_path, geometry, {"shape": shape, "count": 2})
     [written] = (tmp_path / "out").glob("*.geom")
     before, after = (load_crystfel_geometry(str(path)) for path in (geometry, written))
-    ours = {"data", "dim_structure", "mask", "mask_file"}
     assert list(before.detector["panels"]) == list(after.detector["panels"])
     for name, panel in after.detector["panels"].items():
         assert panel["data"] == DATA
         assert panel["dim_structure"] == ["%", "ss", "fs"]
         for key, value in before.detector["panels"][name].items():
-            assert key in ours or panel[key] == value, (name, key)
-    assert after.detector["bad"] == before.detector["bad"]
-    assert after.beam["photon_energy_from"] == ENERGIES
+            ours = key in ("data", "dim_structure") or key.startswith("mask")
+            assert ours or repr(panel[key]) == repr(value), (name, key)  # NaN is NaN
+    assert repr(after.detector["bad"]) == repr(before.detector["bad"])
+    assert after.beam["photon_energy_from"] in (ENERGIES, ENERGIES + "eV")  # it keeps the unit
     # Lines of the user's that say something else are all there.
     lines = written.read_text().splitlines()
     kept = [line for line in geometry.read_text().splitlines()
