@@ -12,9 +12,10 @@ def peak_properties(image, labels, mask=None, radius=5) -> dict[str, np.ndarray]
     y0, x0, y1, x1."""
     panels, height, width = image.shape
     flat, flat_labels = image.reshape(-1), labels.reshape(-1)
-    usable = np.isfinite(flat)
-    if mask is not None:
-        usable &= mask.reshape(-1) == 0
+
+    def usable(pixels):
+        good = np.isfinite(flat[pixels])
+        return good if mask is None else good & (mask.reshape(-1)[pixels] == 0)
 
     # The components' pixels, sorted by label; each label has one at least.
     at = np.flatnonzero(flat_labels)
@@ -44,7 +45,7 @@ def peak_properties(image, labels, mask=None, radius=5) -> dict[str, np.ndarray]
     around = (panel[peak] * height + ay) * width + ax
     near = ((ay >= box[peak, 0]) & (ay <= box[peak, 2])
             & (ax >= box[peak, 1]) & (ax <= box[peak, 3]))
-    keep = usable[around] & (flat_labels[around] == 0) & ~near
+    keep = (flat_labels[around] == 0) & ~near & usable(around)
     peak, value = peak[keep], flat[around[keep]].astype(float)
     pixels = np.bincount(peak, minlength=count)
     with np.errstate(invalid="ignore"):
@@ -52,16 +53,16 @@ def peak_properties(image, labels, mask=None, radius=5) -> dict[str, np.ndarray]
         sigma = np.sqrt(np.bincount(peak, (value - background[peak]) ** 2, count) / pixels)
     for number in np.unique(panel[pixels == 0]):
         part = slice(number * height * width, (number + 1) * height * width)
-        rest = flat[part][usable[part] & (flat_labels[part] == 0)].astype(float)
+        rest = flat[part][usable(part) & (flat_labels[part] == 0)].astype(float)
         lone = (pixels == 0) & (panel == number)
         background[lone], sigma[lone] = (rest.mean(), rest.std()) if rest.size else (0, 0)
 
-    value = np.where(usable[at], flat[at], 0).astype(float)
-    good = usable[at].astype(float)
+    good = usable(at)
+    value = np.where(good, flat[at], 0).astype(float)
     above = (value - background[label]) * good
     n = np.bincount(label, good)
     total = np.bincount(label, above)
-    maximum = np.maximum.reduceat(np.where(usable[at], value, -np.inf), first)
+    maximum = np.maximum.reduceat(np.where(good, value, -np.inf), first)
     noise = sigma * np.sqrt(n)
     weight = np.maximum(above, 0)
     with np.errstate(invalid="ignore", divide="ignore"):

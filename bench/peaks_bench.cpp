@@ -174,18 +174,28 @@ void node_bytes(benchmark::State& state) {
   }
 }
 
-void sizes(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgNames({"panels", "height", "width", "peaks"})->Unit(benchmark::kMicrosecond);
-  for (const int peaks : {0, 10, 50, 300, 1000, 5000}) benchmark->Args({1, 1920, 1920, peaks});
-  benchmark->Args({16, 352, 384, 300});
-  benchmark->Args({8, 512, 1024, 300});
+// Size by size, because the scenes are large.
+void register_all(const Size& size) {
+  const auto add = [&](const char* name, auto function) {
+    benchmark::RegisterBenchmark(name, function)
+        ->ArgNames({"panels", "height", "width", "peaks"})
+        ->Args({static_cast<std::int64_t>(size.panels), static_cast<std::int64_t>(size.height),
+                static_cast<std::int64_t>(size.width), static_cast<std::int64_t>(size.peaks)})
+        ->Unit(benchmark::kMicrosecond);
+  };
+  add("sum", sum);
+  add("labels_bytes", labels_bytes);
+  add("labels_bits", labels_bits);
+  add("node_bytes", node_bytes);
 }
 
 }  // namespace
 
-BENCHMARK(sum)->Apply(sizes);
-BENCHMARK(labels_bytes)->Apply(sizes);
-BENCHMARK(labels_bits)->Apply(sizes);
-BENCHMARK(node_bytes)->Apply(sizes);
-
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  for (const std::size_t peaks : {0, 10, 50, 300, 1000, 5000}) register_all({1, 1920, 1920, peaks});
+  register_all({16, 352, 384, 300});
+  register_all({8, 512, 1024, 300});
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

@@ -69,7 +69,7 @@ def chain_table(rows: list[dict]) -> list[str]:
     return lines
 
 
-SECTIONS = {"nodes": ("Nodes", nodes_table), "programs": ("A hop, and the window", programs_table),
+SECTIONS = {"nodes": ("Nodes", nodes_table), "programs": ("A hop, the window, and peaks from memory", programs_table),
             "chain": ("The chain", chain_table)}
 
 

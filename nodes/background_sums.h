@@ -58,7 +58,7 @@ class BackgroundSums {
 
  private:
   void add(T value) {
-    const auto v = static_cast<std::int64_t>(value);
+    const std::int64_t v = std::int64_t{1} * value;
     sum_ += v;
     squares_ += static_cast<std::uint64_t>(v * v);
   }

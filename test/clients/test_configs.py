@@ -109,7 +109,8 @@ def test_a_config_without_a_socket_runs_alone(tmp_path, name):
 
 
 @pytest.mark.parametrize("name,captured,least_peaks", [
-    ("files", "hdf5_bslz4_u16_panels", 40), ("padded", "npz_normalized_f32", 40)])
+    ("bragg", "hdf5_bslz4_u16_panels", 40), ("files", "hdf5_bslz4_u16_panels", 40),
+    ("padded", "npz_normalized_f32", 40)])
 def test_a_config_of_files_finds_peaks_in_them(tmp_path, name, captured, least_peaks):
     files = DATA / "lclstreamer" / captured / "*.bin"
     report = run(tmp_path, ROOT / f"configs/{name}.yaml", env={"FILES": str(files)})
@@ -146,8 +147,9 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
-        "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only", "measure",
-        "padded", "record", "simplon", "simulated", "slow-writer", "torchscript", "zmq_null"}
+        "bragg", "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only",
+        "measure", "padded", "record", "simplon", "simulated", "slow-writer", "torchscript",
+        "zmq_null"}
 
 
 # ---------------------------------------------------------------- swaps

@@ -420,7 +420,7 @@ TEST_CASE("fields that do not fit each other are refused by name") {
   CHECK(reason_of(Batch(good).set(
             "segmap", make_array<float>({1, 5, 7}, std::vector<float>(35)))) == "wrong dtype");
 
-  const auto map = [](Shape shape) {
+  const auto map = [](const Shape& shape) {
     return make_array(shape, std::vector<std::uint8_t>(elements_of(shape)));
   };
   for (const Shape& shape : {Shape{1, 7, 5}, Shape{1, 5, 8}, Shape{1, 1, 5, 7}, Shape{1, 35}}) {
