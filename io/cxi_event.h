@@ -39,7 +39,7 @@ struct CxiPeaks {
   std::vector<float> x, y, total, maximum, snr;
   std::vector<std::int32_t> npix, panel;
   // Only with CxiFormat::laboratory. In m, origin at the sample, CrystFEL's axes; 1/d in 1/nm.
-  std::vector<double> lab_x, lab_y, lab_z, resolution;
+  std::vector<double> lab_x = {}, lab_y = {}, lab_z = {}, resolution = {};
   std::size_t size() const { return x.size(); }
 };
 
