@@ -41,8 +41,8 @@ enum class PeakPosition : std::uint8_t { center_of_mass, intensity };
 // * With `split` a component that holds several maxima becomes as many peaks: peak_splitter.h. They
 //   stand where the component would, and everything here is said of each of them.
 // * Further counts, of living events: "peaks_found" in the image, before filters and cut;
-//   "peaks_from_splits" how many of them are there because components were split, first parts not
-//   counted; "peaks_too_small", "peaks_too_large", "peaks_too_weak" (SNR), "peaks_too_faint"
+//   "peaks_from_splits" how many more there are, padding included, because components were split;
+//   "peaks_too_small", "peaks_too_large", "peaks_too_weak" (SNR), "peaks_too_faint"
 //   (total) what each filter has dropped, the first one in this order; last, what is not in the
 //   ring of `min_resolution` to `max_resolution`: resolution_ring.h.
 class FindPeaks : public Transform {
