@@ -16,9 +16,11 @@ const NodeSpec& common_keys() {
         .choice("skip", OnError::skip)
         .choice("keep", OnError::keep)
         .choice("stop", OnError::stop)
+        .choice("wait", OnError::wait)
         .help(
             "what becomes of a message that the node cannot process: its events fail (skip), and "
-            "the raw message is stored (keep), or the run ends (stop)");
+            "the raw message is stored (keep), or the run ends (stop); a writer of files may also "
+            "wait for room on the disk (wait)");
     spec.param("observer", &CommonKeys::observer)
         .help("does not decide on the fate of events; for a display, a monitor");
     return std::move(spec).take();
@@ -47,6 +49,7 @@ std::string_view name_of(OnError policy) {
   switch (policy) {
     case OnError::skip: return "skip";
     case OnError::keep: return "keep";
+    case OnError::wait: return "wait";
     case OnError::stop: break;
   }
   return "stop";

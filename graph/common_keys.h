@@ -26,7 +26,7 @@ PNFLOW_API ParamSpecs common_keys_of(const NodeType& type);
 // Messages that a node of this type processes at once when nobody says how many.
 PNFLOW_API int default_workers(const NodeType& type);
 
-// "skip", "keep" or "stop".
+// "skip", "keep", "stop" or "wait".
 PNFLOW_API std::string_view name_of(OnError policy);
 
 }  // namespace pnflow

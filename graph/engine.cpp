@@ -167,7 +167,8 @@ class Engine::Impl {
       runtime.node().close();
     } catch (const std::exception& error) {
       const bool is_loss = dynamic_cast<const DataError*>(&error) != nullptr;
-      if (is_loss && runtime.planned().on_error != OnError::stop) {
+      const OnError policy = runtime.planned().on_error;
+      if (is_loss && policy != OnError::stop && policy != OnError::wait) {
         runtime.log(LogLevel::error, error.what());
       } else {
         runtime.fail_run(error.what());
@@ -183,6 +184,7 @@ class Engine::Impl {
     status.body = runtime.metrics().snapshot();
     if (runtime.planned().type->kind == NodeKind::sink) {
       status.write = runtime.write_metrics().snapshot();
+      status.writers = static_cast<Sink&>(runtime.node()).writers(status.workers);
     }
     status.figures = runtime.node().figures();
     if (const auto& region = regions_[runtime.index()]) {

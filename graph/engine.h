@@ -23,6 +23,7 @@ struct RunStatus {
     int workers = 1;
     NodeMetrics::Snapshot body;
     std::optional<NodeMetrics::Snapshot> write;  // of a sink
+    int writers = 1;                             // threads of that
     std::optional<int> credits_out, capacity;    // of a limiter
     std::vector<Figure> figures;                 // of the node's own
   };

@@ -66,8 +66,10 @@ class FakeOpen : public OpenContext {
   int window() const override { return 4; }
   const std::string& run_name() const override { return name_; }
   const std::string& resolved_config() const override { return name_; }
+  OnError on_error() const override { return policy; }
 
   std::uint64_t expected_events = 0;
+  OnError policy = OnError::skip;
 
  private:
   FakeServices& services_;

@@ -13,6 +13,7 @@ Source::~Source() = default;
 Transform::~Transform() = default;
 AsyncTransform::~AsyncTransform() = default;
 Sink::~Sink() = default;
+int Sink::writers(int) const { return 1; }
 Sink::Prepared::~Prepared() = default;
 Gate::~Gate() = default;
 

@@ -18,6 +18,7 @@
 namespace pnflow {
 
 class Registry;
+enum class OnError : std::uint8_t;
 
 // The limiter region in front of a node: how many messages its limiter lets in at once, and how
 // many it has let in since the start. What has been admitted and has not reached the node is on
@@ -46,6 +47,9 @@ class PNFLOW_API OpenContext {
   virtual const std::string& run_name() const = 0;
   // The configuration as it runs, defaults and overrides resolved, as JSON.
   virtual const std::string& resolved_config() const = 0;
+  // What `on_error` says. The framework acts on it for what a node throws; a node that has threads
+  // of its own does so for what they meet.
+  virtual OnError on_error() const = 0;
 };
 
 // Base of all nodes. Life: construct (cheap, touches nothing) -> open() from sinks to sources ->
@@ -168,8 +172,9 @@ class PNFLOW_API Delivery {
   Reply reply_;
 };
 
-// The end of a path. prepare() runs in parallel (`workers`), write() on the sink's own thread,
-// which it may block, one message after the other in the order in which they were prepared.
+// The end of a path. prepare() runs in parallel (`workers`), write() on the sink's own threads,
+// which it may block. There is one, unless writers() says otherwise: one message after the other in
+// the order in which they were prepared.
 class PNFLOW_API Sink : public Node {
  public:
   // What prepare() hands to write(): whatever the sink derives from it.
@@ -185,6 +190,8 @@ class PNFLOW_API Sink : public Node {
   // May keep `delivery` for later (move from it). An exception fails the message's living events,
   // as does one of prepare().
   virtual void write(std::unique_ptr<Prepared> prepared, Delivery&& delivery) = 0;
+  // How many messages write() takes at once when `workers` are prepared at once.
+  virtual int writers(int workers) const;
 };
 
 // Bounds the messages in the region behind it, which ends at the next gate or at the end of each

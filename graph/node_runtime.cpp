@@ -6,6 +6,7 @@
 #include <fstream>
 #include <new>
 
+#include "graph/common_keys.h"
 #include "graph/error.h"
 #include "graph/log.h"
 
@@ -179,8 +180,10 @@ void NodeRuntime::on_loss(const MessageHead& head, const std::string& what) {
     case OnError::skip: return;
     case OnError::keep: return keep(head, what);
     case OnError::stop:
-      run_.control.fail(fmt::format("{}: message {} of '{}': {} (on_error: stop)", planned_->name,
-                                    head.sequence, *head.source, what));
+    case OnError::wait:
+      run_.control.fail(fmt::format("{}: message {} of '{}': {} (on_error: {})", planned_->name,
+                                    head.sequence, *head.source, what,
+                                    pnflow::name_of(planned_->on_error)));
   }
 }
 

@@ -89,6 +89,7 @@ class NodeRuntime final : public NodeServices, public OpenContext {
   int window() const override { return run_.plan.window; }
   const std::string& run_name() const override { return run_.run_name; }
   const std::string& resolved_config() const override { return run_.resolved_config; }
+  OnError on_error() const override { return planned_->on_error; }
 
  private:
   // Where what is recorded of the node is shown.

@@ -89,6 +89,11 @@ void check_on_error(Draft& draft, std::size_t n) {
                     node.label(), names_text(draft, sources),
                     sources.size() == 1 ? "gives" : "give"),
         "only sources that receive bytes give it");
+  } else if (node.planned.on_error == OnError::wait && !node.planned.type->spec.can_wait) {
+    draft.diagnostics.error(
+        node.mark_of("on_error"),
+        fmt::format("{} has nothing to wait for: 'on_error: wait' is for writers of files",
+                    node.label()));
   }
 }
 

@@ -35,10 +35,11 @@ double share_of(const RunStatus& status, std::chrono::nanoseconds busy, int work
   return seconds(busy) / workers / std::max(seconds(status.wall), 1e-9);
 }
 
-// Share of the run in which the node's workers, or the thread of a sink, were in its body.
+// Share of the run in which the node's workers, or the threads of a sink, were in its body.
 double busy_share(const RunStatus& status, const RunStatus::NodeStatus& node) {
   const double body = share_of(status, node.body.busy, node.workers);
-  return node.write ? std::max(body, share_of(status, node.write->busy)) : body;
+  if (!node.write) return body;
+  return std::max(body, share_of(status, node.write->busy, node.writers));
 }
 
 // "55.1", "1204": three digits, or all in front of the point.
@@ -136,7 +137,8 @@ std::string node_table(const RunStatus& status) {
   for (auto node = status.nodes.begin(); node != status.nodes.end(); ++node) {
     row(node->name, node->body, share_of(status, node->body.busy, node->workers), node == busiest);
     if (node->write)
-      row(node->name + " write", *node->write, share_of(status, node->write->busy), false);
+      row(node->name + " write", *node->write, share_of(status, node->write->busy, node->writers),
+          false);
   }
   for (const auto& node : status.nodes) {
     text += figure_lines(node);

@@ -149,7 +149,7 @@ void SoloWork::write_all(Input input, std::uint64_t begin, std::uint64_t end) {
   std::condition_variable changed;
   std::deque<Item> queue;
   bool finished = false;
-  std::jthread writer([&] {
+  const auto write_next = [&] {
     for (;;) {
       std::unique_lock lock(mutex);
       changed.wait(lock, [&] { return finished || !queue.empty(); });
@@ -160,7 +160,11 @@ void SoloWork::write_all(Input input, std::uint64_t begin, std::uint64_t end) {
       write(sink, std::move(item));
       room.release();
     }
-  });
+  };
+  std::vector<std::jthread> writers;
+  for (int i = 0; i < sink.writers(at_once_); ++i) {
+    writers.emplace_back(write_next);
+  }
   std::atomic<std::uint64_t> next{begin};
   in_parallel(at_once_, [&] {
     for (std::uint64_t i = next++; i < end; i = next++) {
@@ -181,7 +185,7 @@ void SoloWork::write_all(Input input, std::uint64_t begin, std::uint64_t end) {
     const std::lock_guard lock(mutex);
     finished = true;
   }
-  changed.notify_one();
+  changed.notify_all();
 }
 
 // Nothing when nothing is left to write.

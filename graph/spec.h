@@ -18,7 +18,9 @@ namespace pnflow {
 //   skip  its living events fail, the run goes on
 //   keep  the same, and the raw message is stored for a post-mortem
 //   stop  the same, and the run ends with exit code 1
-enum class OnError : std::uint8_t { skip, keep, stop };
+//   wait  as stop, but what may pass by itself, such as a full disk, is waited for: only of nodes
+//         that say offers_wait()
+enum class OnError : std::uint8_t { skip, keep, stop, wait };
 
 // One field that a node reads, adds or drops.
 struct FieldSpec {
@@ -44,6 +46,7 @@ struct NodeSpec {
   bool opens_events = false;  // gives events to a message that had none: a decoder
   int default_workers = 1;
   OnError default_on_error = OnError::skip;
+  bool can_wait = false;          // knows `on_error: wait`
   bool default_observer = false;  // a sink that leaves the fate of events to others
 };
 
@@ -118,6 +121,11 @@ class Spec {
   }
   Spec& default_on_error(OnError policy) {
     node_.default_on_error = policy;
+    return *this;
+  }
+  // The node reads OpenContext::on_error() and knows what to wait for.
+  Spec& offers_wait() {
+    node_.can_wait = true;
     return *this;
   }
   // A sink that stands beside the one that decides on the fate of events, unless a graph says

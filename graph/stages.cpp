@@ -176,9 +176,11 @@ SinkStage::SinkStage(flow::graph& graph, NodeRuntime& runtime)
       sink_(static_cast<Sink&>(runtime.node())),
       graph_(graph),
       order_(sequencer_for(graph, runtime)),
-      body_(graph, concurrency(runtime.planned()), [this](const Message& in) { return run(in); }),
-      writer_([this] { write_all(); }) {
+      body_(graph, concurrency(runtime.planned()), [this](const Message& in) { return run(in); }) {
   if (order_) flow::make_edge(*order_, body_);
+  for (int i = 0; i < sink_.writers(runtime.planned().workers); ++i) {
+    writers_.emplace_back([this] { write_all(); });
+  }
 }
 
 flow::receiver<Message>& SinkStage::input() {
@@ -258,8 +260,9 @@ void SinkStage::finish() {
     const std::lock_guard lock(mutex_);
     finished_ = true;
   }
-  changed_.notify_one();
-  if (writer_.joinable()) writer_.join();
+  changed_.notify_all();
+  for (std::thread& writer : writers_) writer.join();
+  writers_.clear();
 }
 
 }  // namespace pnflow

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <semaphore>
 #include <thread>
+#include <vector>
 
 #include "graph/node_runtime.h"
 
@@ -80,7 +81,7 @@ class GateStage final : public FlowStage {
   flow::function_node<Message, Message> admit_;
 };
 
-// prepare() in the graph, write() on a thread of its own. A message keeps its slot and its credit
+// prepare() in the graph, write() on threads of its own. A message keeps its slot and its credit
 // until it is written, and the graph waits for it.
 class SinkStage final : public FlowStage {
  public:
@@ -109,7 +110,7 @@ class SinkStage final : public FlowStage {
   std::condition_variable changed_;
   std::deque<Item> queue_;
   bool finished_ = false;
-  std::thread writer_;
+  std::vector<std::thread> writers_;
 };
 
 std::unique_ptr<FlowStage> make_stage(flow::graph& graph, NodeRuntime& runtime,

@@ -3,6 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 #include <random>
 
 #include "graph/report.h"
@@ -36,6 +40,30 @@ struct Refusing : Transform {
   explicit Refusing(Params) {}
   void open(OpenContext&) override { throw RunError("no such device"); }
   Batch process(const Batch& in, Context&) const { return in; }
+};
+
+// Takes two messages at once; each waits for the other.
+struct Pairing : Sink {
+  struct Params {
+    std::shared_ptr<int> most = std::make_shared<int>(0);  // messages in write() at once
+  };
+  static void describe(Spec<Params>&) {}
+  explicit Pairing(Params p) : params(std::move(p)) {}
+  int writers(int workers) const override { return workers; }
+  std::unique_ptr<Prepared> prepare(const Batch&, Context&) const override { return nullptr; }
+  void write(std::unique_ptr<Prepared>, Delivery&& delivery) override {
+    std::unique_lock lock(mutex);
+    *params.most = std::max(*params.most, ++inside);
+    changed.notify_all();
+    changed.wait_for(lock, std::chrono::seconds(10), [this] { return *params.most == 2; });
+    --inside;
+    lock.unlock();
+    std::move(delivery).deliver();
+  }
+  Params params;
+  std::mutex mutex;
+  std::condition_variable changed;
+  int inside = 0;
 };
 
 std::vector<std::uint64_t> sorted(std::vector<std::uint64_t> numbers) {
@@ -139,6 +167,18 @@ TEST_CASE("a node that answers another number of events fails the message") {
   const Result result = run(graph);
   CHECK(result.outcome == Outcome::done);
   CHECK(Books::total(result.status.books.events.failed) == 3);
+}
+
+TEST_CASE("a sink that says so writes several messages at once") {
+  PlanBuilder graph;
+  graph.registry.add<Pairing>("pairing");
+  const Pairing::Params params;
+  const auto source = graph.add("counting", Counting::Params{.messages = 20});
+  graph.add("pairing", params, {source}, 2);
+  const Result result = run(graph);
+  CHECK(*params.most == 2);
+  CHECK(result.status.books.events.delivered == 20);
+  CHECK(result.status.nodes.back().writers == 2);
 }
 
 TEST_CASE("on_error: stop ends the run with the error, and the books add up") {
