@@ -7,6 +7,7 @@
 #include "graph/error.h"
 #include "io/byte_order.h"
 #include "io/codecs.h"
+#include "io/scratch.h"
 
 namespace pnflow::codecs {
 namespace {
@@ -87,29 +88,30 @@ void bitshuffle_decode_chunk(ConstBytes stored, std::size_t element_bytes,
 
 namespace {
 
-// The payload, with room for `header` bytes in front of it.
+// `header` bytes for the caller to fill, then the payload.
 std::vector<std::byte> encode(ConstBytes raw, std::size_t element_bytes, std::size_t block,
-                              BitshuffleCompressor compressor, std::size_t header) {
+                              BitshuffleCompressor compressor, int level, std::size_t header) {
   const std::size_t elements = raw.size() / element_bytes;
   const bool lz4 = compressor == BitshuffleCompressor::lz4;
   const std::size_t bound = lz4 ? bshuf_compress_lz4_bound(elements, element_bytes, block)
                                 : bshuf_compress_zstd_bound(elements, element_bytes, block);
-  std::vector<std::byte> stored(header + bound);
-  std::byte* payload = stored.data() + header;
+  thread_local Scratch scratch;  // for the worst case, which the result should not hold
+  const Bytes out = scratch.take(header + bound);
+  std::byte* payload = out.data() + header;
   const std::int64_t size =
       lz4 ? bshuf_compress_lz4(raw.data(), payload, elements, element_bytes, block)
-          : bshuf_compress_zstd(raw.data(), payload, elements, element_bytes, block, zstd_level);
+          : bshuf_compress_zstd(raw.data(), payload, elements, element_bytes, block, level);
   if (size < 0) throw std::bad_alloc();
-  stored.resize(header + static_cast<std::size_t>(size));
-  return stored;
+  const Bytes stored = out.first(header + static_cast<std::size_t>(size));
+  return {stored.begin(), stored.end()};
 }
 
 }  // namespace
 
 std::vector<std::byte> bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
-                                               BitshuffleCompressor compressor) {
+                                               BitshuffleCompressor compressor, int level) {
   const std::size_t block = bshuf_default_block_size(element_bytes);
-  auto stored = encode(raw, element_bytes, block, compressor, header_bytes);
+  auto stored = encode(raw, element_bytes, block, compressor, level, header_bytes);
   put_big_endian<std::uint64_t>(raw.size(), stored);
   put_big_endian<std::uint32_t>(static_cast<std::uint32_t>(block * element_bytes),
                                 Bytes(stored).subspan(8));
@@ -121,7 +123,7 @@ std::vector<std::byte> bitshuffle_encode(ConstBytes raw, std::size_t element_byt
                                          BitshuffleCompressor compressor) {
   const std::size_t block =
       block_elements == 0 ? bshuf_default_block_size(element_bytes) : block_elements;
-  return encode(raw, element_bytes, block, compressor, 0);
+  return encode(raw, element_bytes, block, compressor, zstd_level, 0);
 }
 
 }  // namespace pnflow::codecs

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "graph/error.h"
+#include "io/scratch.h"
 #include "io/thread_decompressor.h"
 
 namespace pnflow::codecs {
@@ -17,6 +18,18 @@ namespace {
 struct FreeCompressor {
   void operator()(libdeflate_compressor* c) const { libdeflate_free_compressor(c); }
 };
+
+// The calling thread's compressor: its tables take longer to make than a small chunk to compress.
+libdeflate_compressor* thread_compressor(int level) {
+  thread_local std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor;
+  thread_local int its_level = 0;
+  if (!compressor || its_level != level) {
+    compressor.reset(libdeflate_alloc_compressor(level));
+    if (!compressor) throw std::bad_alloc();
+    its_level = level;
+  }
+  return compressor.get();
+}
 
 }  // namespace
 
@@ -29,13 +42,12 @@ std::size_t inflate(ConstBytes stored, Bytes out) {
 }
 
 std::vector<std::byte> deflate(ConstBytes raw, int level) {
-  const std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor(
-      libdeflate_alloc_compressor(level));
-  if (!compressor) throw std::bad_alloc();
-  std::vector<std::byte> stored(libdeflate_zlib_compress_bound(compressor.get(), raw.size()));
-  stored.resize(libdeflate_zlib_compress(compressor.get(), raw.data(), raw.size(), stored.data(),
-                                         stored.size()));
-  return stored;
+  thread_local Scratch scratch;  // for the worst case, which the result should not hold
+  libdeflate_compressor* compressor = thread_compressor(level);
+  const Bytes out = scratch.take(libdeflate_zlib_compress_bound(compressor, raw.size()));
+  const Bytes stored = out.first(
+      libdeflate_zlib_compress(compressor, raw.data(), raw.size(), out.data(), out.size()));
+  return {stored.begin(), stored.end()};
 }
 
 std::uint32_t fletcher32(ConstBytes data) {

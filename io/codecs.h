@@ -19,7 +19,7 @@ using ConstBytes = std::span<const std::byte>;
 // zlib stream (RFC 1950), as HDF5's filter 1 writes it. Returns the number of bytes written to
 // `out`, which may be fewer than it holds.
 std::size_t inflate(ConstBytes stored, Bytes out);
-std::vector<std::byte> deflate(ConstBytes raw, int level);
+std::vector<std::byte> deflate(ConstBytes raw, int level);  // 1 to 12
 
 // HDF5's filter 2: byte 0 of all elements, byte 1 of all elements, ...; what is left over from
 // whole elements is copied. `out` must be as long as `stored`.
@@ -41,9 +41,10 @@ void bitshuffle_decode(ConstBytes stored, std::size_t element_bytes, std::size_t
 // big endian, then the payload. (Chunks without a compressor have no header.)
 void bitshuffle_decode_chunk(ConstBytes stored, std::size_t element_bytes,
                              BitshuffleCompressor compressor, Bytes out);
-// With the header, blocks of the library's default size. `compressor` is lz4 or zstd.
+// With the header, blocks of the library's default size. `compressor` is lz4 or zstd, `level` is of
+// the latter, 1 to 22.
 std::vector<std::byte> bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
-                                               BitshuffleCompressor compressor);
+                                               BitshuffleCompressor compressor, int level = 3);
 // Only the payload, with blocks of `block_elements` elements (a multiple of 8; 0: the default).
 std::vector<std::byte> bitshuffle_encode(ConstBytes raw, std::size_t element_bytes,
                                          std::size_t block_elements,
