@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <exception>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "graph/error.h"
 
@@ -18,8 +20,16 @@ namespace pnflow::h5 {
 struct Output::Stream {
   explicit Stream(AtomicFile& f) : file(f) {}
 
+  // What HDF5 writes for itself, kept until it has let go of its lock.
+  struct Step {
+    haddr_t address = 0;  // or the size, of a step that sets it
+    std::vector<std::byte> bytes;
+    bool truncates = false;
+  };
+
   AtomicFile& file;
-  haddr_t end = 0;                       // of what has been written
+  haddr_t end = 0;  // of what has been written
+  std::vector<Step> steps;
   std::exception_ptr error;              // the first; from then on nothing is written any more
   std::span<const std::byte> chunk;      // on its way through H5Dwrite_chunk
   std::optional<haddr_t> chunk_address;  // where HDF5 wants it
@@ -31,6 +41,14 @@ struct Output::Stream {
       write();
     } catch (...) {
       error = std::current_exception();
+    }
+  }
+
+  void take_steps() {
+    for (const Step& step : std::exchange(steps, {})) {
+      attempt([&] {
+        step.truncates ? file.truncate(step.address) : file.write_at(step.bytes, step.address);
+      });
     }
   }
 };
@@ -78,6 +96,7 @@ struct Driver {
   static herr_t read(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, std::size_t size,
                      void* buffer) {
     try {
+      of(file).stream->take_steps();
       of(file).stream->file.read_at({static_cast<std::byte*>(buffer), size}, address);
       return 0;
     } catch (const std::exception&) {
@@ -93,7 +112,7 @@ struct Driver {
         bytes.size() == stream.chunk.size()) {
       stream.chunk_address = address;
     } else {
-      stream.attempt([&] { stream.file.write_at(bytes, address); });
+      stream.steps.push_back({address, {bytes.begin(), bytes.end()}, false});
     }
     return 0;
   }
@@ -101,7 +120,7 @@ struct Driver {
     const OpenFile& open_file = of(file);
     Output::Stream& stream = *open_file.stream;
     if (stream.end != open_file.allocated) {
-      stream.attempt([&] { stream.file.truncate(open_file.allocated); });
+      stream.steps.push_back({open_file.allocated, {}, true});
       stream.end = open_file.allocated;
     }
     return 0;
@@ -170,6 +189,7 @@ Output::~Output() {
 }
 
 void Output::check(bool done, std::string_view what) const {
+  stream_->take_steps();
   if (stream_->error) std::rethrow_exception(stream_->error);
   if (!done) {
     throw DataError(

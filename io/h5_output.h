@@ -15,9 +15,9 @@ namespace pnflow::h5 {
 //
 // HDF5 reaches the file through a driver of ours (H5FD, the "virtual file layer" of the HDF5
 // reference manual), for three reasons. The bytes of a chunk are written after HDF5 has said where
-// they go and has let go of its lock. A failed write keeps its path and errno. And HDF5 itself
-// never sees one: with the stock driver a file on a full disk cannot be closed any more, and its
-// identifiers poison the end of the process.
+// they go and has let go of its lock, and so is what HDF5 writes for itself (check() does that). A
+// failed write keeps its path and errno. And HDF5 itself never sees one: with the stock driver a
+// file on a full disk cannot be closed any more, and its identifiers poison the end of the process.
 // Nor does HDF5 lock the file, which some parallel file systems refuse.
 //
 // For one thread at a time. Errors are DataError("write").
@@ -36,8 +36,9 @@ class Output {
   void write_chunk(hid_t dataset, std::span<const hsize_t> origin,
                    std::span<const std::byte> stored);
 
-  // Throws the first error of writing, if there was one; otherwise, unless `done`, what HDF5 says
-  // about its last call. `what` names the object that the call was about.
+  // Writes what HDF5's last calls left to be written. Throws the first error of writing, if there
+  // was one; otherwise, unless `done`, what HDF5 says about its last call. `what` names the object
+  // that the call was about.
   void check(bool done, std::string_view what) const;
 
   // Hands everything to the file and closes it. All datasets and groups must be closed.
