@@ -120,4 +120,13 @@ std::vector<Hdf5Attribute> Hdf5Message::attributes(const std::string& path) cons
   return read_attributes(object.get(), path);
 }
 
+std::vector<VirtualSource> Hdf5Message::virtual_sources(const std::string& path) const {
+  const h5::SilentErrors silent;
+  if (!has_link(path)) return {};
+  const h5::Object object(H5Oopen(image_->file(), path.c_str(), H5P_DEFAULT));
+  if (!object) throw DataError("damaged metadata", fmt::format("{} cannot be opened", path));
+  if (H5Iget_type(object.get()) != H5I_DATASET) return {};
+  return pnflow::virtual_sources(object.get(), path);
+}
+
 }  // namespace pnflow

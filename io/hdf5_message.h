@@ -10,6 +10,7 @@
 #include "io/hdf5_attributes.h"
 #include "io/hdf5_dataset.h"
 #include "io/hdf5_image.h"
+#include "io/hdf5_virtual.h"
 
 namespace pnflow {
 
@@ -33,6 +34,10 @@ class Hdf5Message {
   // The attributes of a dataset or a group ("/" is the root) as read_attributes() takes them; none
   // when there is no such object. Throws DataError("damaged metadata").
   std::vector<Hdf5Attribute> attributes(const std::string& path) const;
+
+  // The sources of a virtual dataset; none when there is no such dataset, or it is no virtual one.
+  // Throws DataError("damaged metadata").
+  std::vector<VirtualSource> virtual_sources(const std::string& path) const;
 
  private:
   // Names of a group's hard links.
