@@ -50,7 +50,7 @@ class Simulated:
         subprocess.run([PNFLOW, "run", SIMULATED, "--quiet",
                         *[word for value in settings for word in ("--set", value)]], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        [path] = pathlib.Path(directory).glob("*.cxi")
+        [path] = pathlib.Path(directory).glob("*_0*.cxi")
         with h5py.File(path) as file:
             result = file["/entry_1/result_1"]
             found = {"image": file["/entry_1/data_1/data"][:],

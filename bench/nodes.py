@@ -176,7 +176,7 @@ def cxi_writer(options):
             images = found["image"][turn].reshape(len(turn), -1, events.shape[-1])
             peaks = found["peaks"][turn]
             settings = [*events.settings, f"cxi.directory={directory}/out",
-                        "cxi.events_per_file=20"]
+                        "cxi.events_per_file=20", "cxi.compression=gzip:1"]
             times = pnflow_times(SIMULATED, "cxi", options, settings=settings, workers=workers)
             theirs = python_times(lambda path: python.write_cxi(images, peaks, path),
                                   [f"{directory}/python.h5"], options)

@@ -10,6 +10,7 @@
 
 #include "graph/array.h"
 #include "io/crystfel_check.h"
+#include "io/cxi_master_parts.h"
 #include "io/cxi_reader.h"
 #include "io/hdf5_attributes.h"
 #include "io/pixel_statistics.h"
@@ -99,6 +100,7 @@ struct FileSummary {
   NumberSummary photon_energy, wavelength;  // eV, angstrom; one is converted from the other
   PixelStatistics pixels;
   std::optional<CxiSummary> cxi;
+  std::vector<CxiMasterPart> parts;  // of a CXI master, whose events are theirs and not counted
   std::vector<ControlSummary> controls;
   std::vector<Damage> damage;
 

@@ -14,6 +14,7 @@
 #include "cli/message_summary.h"
 #include "graph/error.h"
 #include "io/cxi_file.h"
+#include "io/hdf5_image.h"
 #include "io/message_reader.h"
 
 namespace pnflow {
@@ -180,6 +181,22 @@ void Inspector::add_control(const SimplonMessage& message, std::span<const std::
   summary.controls.push_back(std::move(control));
 }
 
+// False when the bytes are no master.
+bool Inspector::add_master(std::span<const std::byte> bytes, FileSummary& summary) {
+  auto parts = master_parts(bytes, summary.file);
+  if (parts.empty()) return false;
+  add_kind(summary, "CXI master");
+  add_attributes(bytes, summary);
+  for (const CxiMasterPart& part : parts) {
+    if (part.fault.empty()) continue;
+    summary.damage.push_back(
+        {summary.messages, cxi_path::data, part.first, "missing part",
+         fmt::format("{}: {}; its {} events read as zeros", part.file, part.fault, part.events)});
+  }
+  summary.parts = std::move(parts);
+  return true;
+}
+
 void Inspector::add_message(std::span<const std::byte> bytes, FileSummary& summary) {
   OpenOptions options;
   if (SimplonMessage::recognises(bytes)) {
@@ -192,6 +209,7 @@ void Inspector::add_message(std::span<const std::byte> bytes, FileSummary& summa
       options.start = found->second;
     }
   }
+  if (looks_like_hdf5(bytes) && add_master(bytes, summary)) return;
   const auto reader = open_message(bytes, options);
   std::optional<CxiReader> cxi;
   if (reader->format() == "HDF5" && CxiReader::is_cxi(reader->names())) cxi.emplace(bytes);

@@ -36,6 +36,7 @@ class Inspector {
  private:
   void add_messages(MessageFile& file, FileSummary& summary);
   void add_message(std::span<const std::byte> bytes, FileSummary& summary);
+  bool add_master(std::span<const std::byte> bytes, FileSummary& summary);
   void add_control(const SimplonMessage& message, std::span<const std::byte> bytes,
                    FileSummary& summary);
 

@@ -95,6 +95,13 @@ ordered_json control_json(const ControlSummary& control) {
   return json;
 }
 
+ordered_json part_json(const CxiMasterPart& part) {
+  return {{"file", part.file},
+          {"first", part.first},
+          {"events", part.events},
+          {"fault", text_or_null(part.fault)}};
+}
+
 ordered_json damage_json(const Damage& damage) {
   return {{"message", damage.message},
           {"array", text_or_null(damage.array)},
@@ -131,6 +138,7 @@ ordered_json summary_json(const FileSummary& summary) {
   }
   if (!summary.images.empty()) json["pixels"] = pixels_json(summary.pixels);
   if (summary.cxi) json["cxi"] = cxi_json(*summary.cxi);
+  if (!summary.parts.empty()) json["parts"] = list_of(summary.parts, part_json);
   if (!summary.controls.empty()) json["controls"] = list_of(summary.controls, control_json);
   json["damage"] = list_of(summary.damage, damage_json);
   return json;

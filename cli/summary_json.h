@@ -22,6 +22,7 @@ namespace pnflow {
 //   pixels         {min, max, mean, finite, non_finite} over all events
 //   cxi            {peaks: {min, median, max, total}, normalized, panels, mask: {shape, bad},
 //                  crystfel: {faults: [text], warnings: [text]}}
+//   parts          [{file, first, events, fault}] of a CXI master
 //   controls       [{type, field: text, ...}] of Simplon
 //   damage         [{message, array, entry, reason, detail}]
 nlohmann::ordered_json summary_json(const FileSummary& summary);

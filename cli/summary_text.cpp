@@ -139,6 +139,16 @@ void add_cxi(Out out, const CxiSummary& cxi) {
   for (const std::string& warning : cxi.crystfel.warnings) line(out, "warning", "{}", warning);
 }
 
+void add_parts(Out out, const std::vector<CxiMasterPart>& parts) {
+  std::size_t events = 0, whole = 0;
+  for (const CxiMasterPart& part : parts) {
+    events += part.events;
+    whole += part.fault.empty() ? 1 : 0;
+  }
+  line(out, "parts", "{} of {} are there, {} in all", whole, parts.size(),
+       count_text(events, "event"));
+}
+
 void add_damage(Out out, const FileSummary& summary) {
   std::size_t shown = 0;
   for (const Damage& damage : summary.damage) {
@@ -177,7 +187,10 @@ std::string summary_text(const FileSummary& summary) {
   for (const ArraySummary& array : summary.arrays)
     add_attributes(out, array.attributes, array.name);
   add_arrays(out, summary.arrays);
-  if (summary.controls.size() < summary.messages) add_events(out, summary);
+  if (!summary.parts.empty())
+    add_parts(out, summary.parts);
+  else if (summary.controls.size() < summary.messages)
+    add_events(out, summary);
   if (summary.cxi) add_cxi(out, *summary.cxi);
   add_damage(out, summary);
   return text;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/array.h"
+#include "io/cxi_compression.h"
 
 namespace pnflow {
 
@@ -15,7 +16,7 @@ namespace pnflow {
 struct CxiFormat {
   DType dtype = DType::f32;                       // of the images as stored
   std::size_t panels = 1, height = 0, width = 0;  // of one event; height and width of one panel
-  std::optional<int> gzip_level;                  // shuffle and gzip; nothing: stored as they are
+  CxiCompression compression;                     // of all images
   bool normalized = false;                        // pixels are not in detector units
   bool segmap = false, logits = false;            // which debug output there is
   bool laboratory = false;                        // peaks have places in the laboratory
@@ -49,6 +50,7 @@ struct CxiEvent {
   std::uint64_t timestamp = 0;                    // seconds << 32 | nanoseconds; 0: unknown
   double photon_energy = 0;                       // eV; 0: unknown
   float encoder = 0;                              // 0: unknown
+  std::optional<std::int64_t> id;                 // the event's number at its producer
   std::optional<CxiChunk> segmap;                 // uint8
   std::optional<std::array<CxiChunk, 2>> logits;  // float32, of class 0 and 1
 };

@@ -4,41 +4,26 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "graph/error.h"
+#include "io/h5_write.h"
 #include "io/hdf5_layout.h"
 
 namespace pnflow {
 namespace {
 
-constexpr const char* segmap_name = "segmentation_map";
-constexpr std::array logit_names = {"logit_map_class0", "logit_map_class1"};
-
 std::string in_results(const char* name) { return fmt::format("{}/{}", cxi_path::results, name); }
 
-// Text of any length: HDF5 keeps variable-length strings apart from the object's header, which
-// has 64 KiB in all.
-bool set_text_attribute(hid_t object, const char* name, const std::string& text) {
-  const h5::Datatype type(H5Tcopy(H5T_C_S1));
-  const h5::Dataspace scalar(H5Screate(H5S_SCALAR));
-  if (H5Tset_size(type.get(), H5T_VARIABLE) < 0 || H5Tset_cset(type.get(), H5T_CSET_UTF8) < 0) {
-    return false;
-  }
-  const h5::Attribute attribute(
-      H5Acreate2(object, name, type.get(), scalar.get(), H5P_DEFAULT, H5P_DEFAULT));
-  const char* value = text.c_str();
-  return attribute && H5Awrite(attribute.get(), type.get(), &value) >= 0;
-}
-
-bool set_integer_attribute(hid_t object, const char* name, int value) {
-  const h5::Dataspace scalar(H5Screate(H5S_SCALAR));
-  const h5::Attribute attribute(
-      H5Acreate2(object, name, H5T_STD_I32LE, scalar.get(), H5P_DEFAULT, H5P_DEFAULT));
-  return attribute && H5Awrite(attribute.get(), H5T_NATIVE_INT, &value) >= 0;
-}
-
 }  // namespace
+
+void write_origin(const h5::Output& output, const CxiOrigin& origin) {
+  output.check(h5::set_attribute(output.id(), "pnflow_version", PNFLOW_VERSION) &&
+                   h5::set_attribute(output.id(), "pnflow_run", origin.run) &&
+                   h5::set_attribute(output.id(), "pnflow_config", origin.config),
+               "attributes of the root");
+}
 
 CxiFile::CxiFile(AtomicFile file, const CxiFormat& format, const CxiOrigin& origin,
                  std::size_t capacity, std::vector<std::uint8_t> mask)
@@ -50,19 +35,15 @@ CxiFile::CxiFile(AtomicFile file, const CxiFormat& format, const CxiOrigin& orig
       mask_(std::move(mask)) {
   const h5::SilentErrors silent;
   output_.check(H5Pset_create_intermediate_group(links_.get(), 1) >= 0, "links");
-  output_.check(set_text_attribute(output_.id(), "pnflow_version", PNFLOW_VERSION) &&
-                    set_text_attribute(output_.id(), "pnflow_run", origin.run) &&
-                    set_text_attribute(output_.id(), "pnflow_config", origin.config),
-                "attributes of the root");
+  write_origin(output_, origin);
   images_ = create_images(cxi_path::data, format_.dtype);
-  output_.check(
-      set_integer_attribute(images_.get(), "normalized", format_.normalized ? 1 : 0) &&
-          set_integer_attribute(images_.get(), "panels", static_cast<int>(format_.panels)),
-      "attributes of the images");
-  if (format_.segmap) segmap_ = create_images(in_results(segmap_name), DType::u8);
+  output_.check(h5::set_attribute(images_.get(), "normalized", format_.normalized ? 1 : 0) &&
+                    h5::set_attribute(images_.get(), "panels", static_cast<int>(format_.panels)),
+                "attributes of the images");
+  if (format_.segmap) segmap_ = create_images(cxi_path::segmap, DType::u8);
   if (format_.logits) {
-    for (std::size_t i = 0; i < logit_names.size(); ++i) {
-      logits_[i] = create_images(in_results(logit_names[i]), DType::f32);
+    for (std::size_t i = 0; i < std::size(logits_); ++i) {
+      logits_[i] = create_images(cxi_path::logits[i], DType::f32);
     }
   }
   if (!mask_.empty()) write_table(cxi_path::mask, mask_, {format_.rows(), format_.width});
@@ -72,15 +53,11 @@ h5::Dataset CxiFile::create_images(const std::string& path, DType dtype) {
   const std::array<hsize_t, 3> extents = {capacity_, format_.rows(), format_.width};
   const std::array<hsize_t, 3> chunk = {1, format_.rows(), format_.width};
   const h5::Properties creation(H5Pcreate(H5P_DATASET_CREATE));
-  bool set = H5Pset_chunk(creation.get(), chunk.size(), chunk.data()) >= 0 &&
-             H5Pset_obj_track_times(creation.get(), false) >= 0;
-  if (format_.gzip_level) {
-    set = set && (size_of(dtype) == 1 || H5Pset_shuffle(creation.get()) >= 0) &&
-          H5Pset_deflate(creation.get(), static_cast<unsigned>(*format_.gzip_level)) >= 0;
-  }
+  const bool set = H5Pset_chunk(creation.get(), chunk.size(), chunk.data()) >= 0 &&
+                   H5Pset_obj_track_times(creation.get(), false) >= 0 &&
+                   h5::set_filters(creation.get(), filters_of(format_.compression, dtype));
   output_.check(set, path);
-  const h5::Dataspace space(
-      H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
+  const h5::Dataspace space = h5::simple_space(extents);
   h5::Dataset dataset(H5Dcreate2(output_.id(), path.c_str(), h5_type_of(dtype), space.get(),
                                  links_.get(), creation.get(), H5P_DEFAULT));
   output_.check(static_cast<bool>(dataset), path);
@@ -93,7 +70,7 @@ void CxiFile::append(CxiEvent&& event) {
   output_.write_chunk(images_.get(), origin, event.image.bytes());
   if (format_.segmap) output_.write_chunk(segmap_.get(), origin, event.segmap.value().bytes());
   if (format_.logits) {
-    for (std::size_t i = 0; i < logit_names.size(); ++i) {
+    for (std::size_t i = 0; i < std::size(logits_); ++i) {
       output_.write_chunk(logits_[i].get(), origin, event.logits.value()[i].bytes());
     }
   }
@@ -101,6 +78,7 @@ void CxiFile::append(CxiEvent&& event) {
   peaks_.push_back(std::move(event.peaks));
   energies_.push_back(event.photon_energy);
   encoders_.push_back(event.encoder);
+  ids_.push_back(event.id.value_or(no_event_id));
   timestamps_.push_back(event.timestamp);
 }
 
@@ -108,20 +86,18 @@ template <class T>
 void CxiFile::write_table(const std::string& path, const std::vector<T>& values,
                           std::vector<hsize_t> extents, const char* units) {
   const hid_t type = h5_type_of(dtype_of<T>);
-  const h5::Dataspace space(
-      H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
+  const h5::Dataspace space = h5::simple_space(extents);
   const h5::Dataset dataset(H5Dcreate2(output_.id(), path.c_str(), type, space.get(), links_.get(),
                                        H5P_DEFAULT, H5P_DEFAULT));
   output_.check(
       dataset && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0 &&
-          (units == nullptr || set_text_attribute(dataset.get(), "units", units)),
+          (units == nullptr || h5::set_attribute(dataset.get(), "units", std::string(units))),
       path);
 }
 
 template <class Column>
 void CxiFile::write_peak_column(const char* name, Column column, const char* units) {
-  std::size_t most = 1;
-  for (const CxiPeaks& peaks : peaks_) most = std::max(most, peaks.size());
+  const std::size_t most = most_peaks();
   std::decay_t<decltype(peaks_[0].*column)> matrix(events() * most);
   for (std::size_t event = 0; event < events(); ++event) {
     std::ranges::copy(peaks_[event].*column,
@@ -148,13 +124,28 @@ void CxiFile::write_peaks() {
   write_peak_column("peakResolution", &CxiPeaks::resolution, "1/nm");
 }
 
-void CxiFile::commit() {
+void CxiFile::write_numbers() {
+  write_table(cxi_path::photon_energy, energies_, {events()});
+  write_table(cxi_path::timestamp, timestamps_, {events()});
+  write_table(cxi_path::encoder, encoders_, {events()});
+  if (has_ids()) write_table(cxi_path::event_id, ids_, {events()});
+}
+
+std::size_t CxiFile::most_peaks() const {
+  std::size_t most = 1;
+  for (const CxiPeaks& peaks : peaks_) most = std::max(most, peaks.size());
+  return most;
+}
+
+bool CxiFile::has_ids() const {
+  return std::ranges::any_of(ids_, [](std::int64_t id) { return id != no_event_id; });
+}
+
+CxiPart CxiFile::commit() {
   {
     const h5::SilentErrors silent;
     write_peaks();
-    write_table(cxi_path::photon_energy, energies_, {events()});
-    write_table(cxi_path::timestamp, timestamps_, {events()});
-    write_table(cxi_path::encoder, encoders_, {events()});
+    write_numbers();
     const std::array<hsize_t, 3> extents = {events(), format_.rows(), format_.width};
     for (h5::Dataset* images : {&images_, &segmap_, &logits_[0], &logits_[1]}) {
       if (!*images) continue;
@@ -164,6 +155,12 @@ void CxiFile::commit() {
   }
   output_.close();
   file_.commit();
+  return {.path = path(),
+          .format = format_,
+          .events = events(),
+          .most_peaks = most_peaks(),
+          .ids = has_ids(),
+          .mask = mask_};
 }
 
 }  // namespace pnflow

@@ -3,30 +3,32 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "io/atomic_file.h"
+#include "io/cxi_datasets.h"
 #include "io/cxi_event.h"
 #include "io/h5_output.h"
 
 namespace pnflow {
 
-// Where things lie in a CXI file; CrystFEL's geometry names the same paths.
-namespace cxi_path {
-inline constexpr const char* data = "/entry_1/data_1/data";
-inline constexpr const char* mask = "/entry_1/data_1/mask";
-inline constexpr const char* results = "/entry_1/result_1";
-inline constexpr const char* photon_energy = "/LCLS/photon_energy_eV";
-inline constexpr const char* timestamp = "/LCLS/detector_1/timestamp";
-inline constexpr const char* encoder = "/LCLS/detector_1/EncoderValue";
-}  // namespace cxi_path
-
-// What a file says of its origin, as attributes of its root.
+// What a file says of its origin, as attributes of its root: `pnflow_version` beside these.
 struct CxiOrigin {
   std::string run;
   std::string config;  // as it ran, JSON
+};
+// Sets them. Throws DataError("write").
+void write_origin(const h5::Output& output, const CxiOrigin& origin);
+
+// What is in one complete file.
+struct CxiPart {
+  std::filesystem::path path;
+  CxiFormat format;
+  std::size_t events = 0;
+  std::size_t most_peaks = 1;      // columns of the peak lists
+  bool ids = false;                // whether there are ids
+  std::vector<std::uint8_t> mask;  // rows x width, 0 is good; empty: none
 };
 
 // One CXI file that is being written, in the layout that CrystFEL's `peak_list_type = cxi` reads:
@@ -54,16 +56,19 @@ class CxiFile {
   void append(CxiEvent&& event);
 
   // Completes and closes the file, makes it durable and gives it its name.
-  void commit();
+  CxiPart commit();
 
  private:
   h5::Dataset create_images(const std::string& path, DType dtype);
+  void write_numbers();
   void write_peaks();
   template <class T>
   void write_table(const std::string& path, const std::vector<T>& values,
                    std::vector<hsize_t> extents, const char* units = nullptr);
   template <class Column>
   void write_peak_column(const char* name, Column column, const char* units = nullptr);
+  std::size_t most_peaks() const;
+  bool has_ids() const;
 
   AtomicFile file_;
   h5::Output output_;
@@ -76,6 +81,7 @@ class CxiFile {
   std::vector<std::uint64_t> timestamps_;
   std::vector<double> energies_;
   std::vector<float> encoders_;
+  std::vector<std::int64_t> ids_;
 };
 
 }  // namespace pnflow

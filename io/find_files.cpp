@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "graph/error.h"
+#include "io/cxi_datasets.h"
 
 namespace pnflow {
 namespace {
@@ -22,7 +23,12 @@ std::vector<std::string> files_of(const std::string& pattern) {
   if (glob(pattern.c_str(), GLOB_TILDE, nullptr, &found) != 0) {
     throw RunError(fmt::format("no file is called '{}'", pattern));
   }
-  return {found.gl_pathv, found.gl_pathv + found.gl_pathc};
+  std::vector<std::string> files(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  if (!pattern.ends_with(cxi_master_suffix)) {
+    std::erase_if(files, [](const std::string& f) { return f.ends_with(cxi_master_suffix); });
+  }
+  if (files.empty()) throw RunError(fmt::format("no file but a master is called '{}'", pattern));
+  return files;
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ CxiFormat format_of(const Batch& batch, const CxiImageOptions& options) {
   format.panels = shape.size() == 4 ? shape[1] : 1;
   format.height = shape[shape.size() - 2];
   format.width = shape.back();
-  format.gzip_level = options.gzip_level;
+  format.compression = options.compression;
   format.segmap = options.segmap;
   format.logits = options.logits;
   if (const Attribute* normalized = batch.attribute("normalized")) {
@@ -124,6 +124,14 @@ std::uint64_t timestamp_of(const Batch& batch, std::size_t event, std::size_t& b
   return 0;
 }
 
+// Nothing when the stream has no ids, or none for this event.
+std::optional<std::int64_t> id_of(const Batch& batch, std::size_t event) {
+  const Array* array = batch.find("id");
+  if (array == nullptr) return {};
+  const std::int64_t id = array->as<std::int64_t>()[event];
+  return id >= 0 ? std::optional(id) : std::nullopt;
+}
+
 }  // namespace
 
 std::unique_ptr<CxiPrepared> prepare_cxi(const Batch& batch, Context& context,
@@ -151,6 +159,7 @@ std::unique_ptr<CxiPrepared> prepare_cxi(const Batch& batch, Context& context,
     if (event.photon_energy == 0) ++prepared->without_energy;
     const auto encoder = number_of(batch, "encoder", i);
     event.encoder = static_cast<float>(encoder.value_or(0));
+    event.id = id_of(batch, i);
     const double camera_length =
         options.geometry == nullptr ? 0 : options.geometry->camera_length(encoder);
     if (std::isnan(camera_length)) ++prepared->without_camera;

@@ -15,8 +15,8 @@ namespace pnflow {
 
 // What the configuration asks of the images in the file.
 struct CxiImageOptions {
-  std::optional<int> gzip_level;  // nothing: uncompressed
-  bool as_float32 = false;        // otherwise in the type in which they arrived
+  CxiCompression compression;
+  bool as_float32 = false;  // otherwise in the type in which they arrived
   bool segmap = false, logits = false;
   const SlabGeometry* geometry = nullptr;  // that says where images lie in the file's
 };

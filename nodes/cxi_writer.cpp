@@ -1,42 +1,29 @@
 #include "nodes/cxi_writer.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
+#include <array>
+#include <ctime>
 #include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include "graph/error.h"
 #include "io/crystfel_for_cxi.h"
 #include "io/crystfel_skeleton.h"
+#include "io/name_pattern.h"
 #include "io/output_directory.h"
 
 namespace pnflow {
 namespace {
 
-constexpr int default_gzip_level = 1;
-constexpr int highest_gzip_level = 9;  // of HDF5's filter
+constexpr std::array<std::string_view, 4> placeholders = {"index", "run", "date", "node"};
 
-struct Compression {
-  std::optional<int> gzip_level;
-};
-
-// "none", "gzip", "gzip:LEVEL"; nothing when it is none of these.
-std::optional<Compression> parse_compression(std::string_view text) {
-  if (text == "none") return Compression{};
-  if (text == "gzip") return Compression{default_gzip_level};
-  constexpr std::string_view prefix = "gzip:";
-  if (!text.starts_with(prefix)) return {};
-  text.remove_prefix(prefix.size());
-  int level = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), level);
-  if (error != std::errc{} || end != text.data() + text.size()) return {};
-  if (level < 1 || level > highest_gzip_level) return {};
-  return Compression{level};
-}
+std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::localtime(std::time(nullptr))); }
 
 std::string origin_text(const CxiOrigin& origin, const std::string& node) {
   nlohmann::json json;
@@ -50,25 +37,6 @@ std::string origin_text(const CxiOrigin& origin, const std::string& node) {
 
 }  // namespace
 
-// A message some of whose events are in files that are not closed yet. It is answered when the last
-// of them is settled; forgotten before that, its Delivery says so by itself.
-class CxiWriter::Owed {
- public:
-  // Owes one answer to whoever makes it, and one to each expect().
-  explicit Owed(Delivery&& delivery) : delivery_(std::move(delivery)) {}
-
-  void expect() { ++open_; }
-  void settle() {
-    if (--open_ == 0) std::move(delivery_).deliver();
-  }
-  // An event that will be in no file.
-  void lose(std::size_t event) { delivery_.fail(event, "write"); }
-
- private:
-  Delivery delivery_;
-  std::size_t open_ = 1;
-};
-
 void CxiWriter::describe(Spec<Params>& s) {
   s.summary("Writes events and their peaks to CXI files that CrystFEL reads.");
   s.reads("image").rank(3, 4).help("detector images as received, (B,H,W) or (B,C,H,W)");
@@ -80,6 +48,11 @@ void CxiWriter::describe(Spec<Params>& s) {
       .dtypes({DType::f32, DType::f64})
       .rank(1)
       .help("reading of the camera length encoder");
+  s.reads("id")
+      .optional()
+      .dtypes({DType::i64})
+      .rank(1)
+      .help("the event's number at its producer, -1 when missing");
   s.reads("mask")
       .optional()
       .dtypes({DType::u8})
@@ -93,23 +66,36 @@ void CxiWriter::describe(Spec<Params>& s) {
       .when([](const Params& p) { return p.save_logits; })
       .help("output of the model, (B,2,H,W) or (B,C,2,H,W)");
   s.default_on_error(OnError::stop);
+  s.offers_wait();
 
   s.param("directory", &Params::directory)
       .required()
-      .help("where the files go; made when the run begins");
+      .help(
+          "where the files go; made when the run begins. {run}, {date} and {node} stand for the "
+          "name of the run, the day on which it begins, and the node's name");
+  s.param("name", &Params::name)
+      .help(
+          "how the files are called, without .cxi: with {index}, and the same placeholders as the "
+          "directory; what lies beside the files is called the same without {index}");
   s.param("events_per_file", &Params::events_per_file)
       .range(1, 1'000'000)
       .help("a file is closed, and its events count as delivered, when it holds that many");
   s.param("compression", &Params::compression)
-      .help("none, gzip or gzip:LEVEL with LEVEL 1 to 9 (with shuffle); CrystFEL reads them all");
+      .help(fmt::format("{}; CrystFEL needs a plugin of HDF5 for bitshuffle, and none for gzip, "
+                        "which comes with shuffle",
+                        cxi_compressions));
   s.check("directory", [](const Params& p) -> std::optional<std::string> {
-    if (!p.directory.empty()) return {};
-    return "'directory' must have a name";
+    if (p.directory.empty()) return "'directory' must have a name";
+    return pattern_fault(p.directory, std::span(placeholders).subspan(1));
+  });
+  s.check("name", [](const Params& p) -> std::optional<std::string> {
+    if (auto fault = pattern_fault(p.name, placeholders)) return fault;
+    const std::string fault = CxiRunFiles::name_fault(p.name);
+    return fault.empty() ? std::nullopt : std::optional(fault);
   });
   s.check("compression", [](const Params& p) -> std::optional<std::string> {
-    if (parse_compression(p.compression)) return {};
-    return fmt::format("'{}' is not a compression: none, gzip or gzip:LEVEL with LEVEL 1 to {}",
-                       p.compression, highest_gzip_level);
+    if (parse_cxi_compression(p.compression)) return {};
+    return fmt::format("'{}' is not a compression: {}", p.compression, cxi_compressions);
   });
   s.param("data_type", &Params::data_type)
       .choice("raw", Pixels::raw)
@@ -127,9 +113,9 @@ void CxiWriter::describe(Spec<Params>& s) {
 }
 
 CxiWriter::CxiWriter(Params params) : params_(std::move(params)) {
-  const auto compression = parse_compression(params_.compression);
+  const auto compression = parse_cxi_compression(params_.compression);
   if (!compression) throw RunError("'" + params_.compression + "' is not a compression");
-  options_ = {.gzip_level = compression->gzip_level,
+  options_ = {.compression = *compression,
               .as_float32 = params_.data_type == Pixels::float32,
               .segmap = params_.save_segmap,
               .logits = params_.save_logits};
@@ -142,11 +128,21 @@ void CxiWriter::open(OpenContext& context) {
     geometry_ = std::make_unique<const SlabGeometry>(*params_.geometry);
     options_.geometry = geometry_.get();
   }
-  const auto directory = output_directory(params_.directory);
+  const std::array<std::pair<std::string_view, std::string>, 3> values = {
+      {{"run", context.run_name()}, {"date", today()}, {"node", context.node_name()}}};
+  const auto directory = output_directory(expand_pattern(params_.directory, values));
   services_ = &context.services();
+  stops_ = context.on_error() == OnError::stop || context.on_error() == OnError::wait;
+  if (context.on_error() == OnError::wait) wait_.emplace(*services_);
   origin_ = {.run = context.run_name(), .config = context.resolved_config()};
-  names_.emplace(directory, origin_.run, context.node_name(),
-                 origin_text(origin_, context.node_name()));
+  names_.emplace(CxiRunFiles::Settings{.directory = directory,
+                                       .name = expand_pattern(params_.name, values),
+                                       .node = context.node_name(),
+                                       .json = origin_text(origin_, context.node_name()),
+                                       .origin = origin_,
+                                       .wait = wait_ ? &*wait_ : nullptr});
+  closer_.emplace([this](CxiOpenFile file) { finish_file(std::move(file)); },
+                  [this] { log_faults([this] { names_->catch_up(); }); });
 }
 
 void CxiWriter::warn_once(std::atomic<bool>& done, bool when, const Context& context,
@@ -169,39 +165,35 @@ std::unique_ptr<Sink::Prepared> CxiWriter::prepare(const Batch& batch, Context& 
   return prepared;
 }
 
-bool CxiWriter::fits(const CxiPrepared& prepared) const {
-  if (!file_ || file_->format() != prepared.format) return false;
-  if (!prepared.mask) return file_->mask().empty();
-  return std::ranges::equal(prepared.mask->as<std::uint8_t>(), file_->mask());
-}
-
-void CxiWriter::begin_file(const CxiPrepared& prepared) {
+std::unique_ptr<CxiFile> CxiWriter::new_file(const CxiPrepared& prepared) {
   std::vector<std::uint8_t> mask;
   if (prepared.mask) {
     const auto pixels = prepared.mask->as<std::uint8_t>();
     mask.assign(pixels.begin(), pixels.end());
   }
+  std::unique_lock lock(names_mutex_);
   AtomicFile file = names_->next();
-  file_ =
-      std::make_unique<CxiFile>(std::move(file), prepared.format, origin_,
-                                static_cast<std::size_t>(params_.events_per_file), std::move(mask));
+  lock.unlock();
+  return std::make_unique<CxiFile>(std::move(file), prepared.format, origin_,
+                                   static_cast<std::size_t>(params_.events_per_file),
+                                   std::move(mask));
 }
 
 void CxiWriter::write(std::unique_ptr<Prepared> prepared, Delivery&& delivery) {
   auto& message = static_cast<CxiPrepared&>(*prepared);
-  const auto owed = std::make_shared<Owed>(std::move(delivery));
+  const auto owed = std::make_shared<OwedDelivery>(std::move(delivery));
   auto item = message.items.begin();
+  CxiOpenFiles::Hold hold(files_, message);
+  CxiOpenFile& open = hold.open;
   try {
-    if (file_ && !fits(message)) finish_file();
+    if (open.file && !open.fits(message)) closer_->take(std::exchange(open, {}));
     for (; item != message.items.end(); ++item) {
-      if (!file_) begin_file(message);
-      owed->expect();
-      entries_.emplace_back(owed, item->index);
-      file_->append(std::move(item->event));
-      if (file_->full()) finish_file();
+      if (!open.file) open.file = new_file(message);
+      open.append(owed, std::move(*item));
+      if (open.file->full()) closer_->take(std::exchange(open, {}));
     }
   } catch (...) {
-    lose_file();
+    lose_file(std::exchange(open, {}));
     for (; item != message.items.end(); ++item) owed->lose(item->index);
     owed->settle();
     throw;
@@ -210,49 +202,48 @@ void CxiWriter::write(std::unique_ptr<Prepared> prepared, Delivery&& delivery) {
 }
 
 // Of the geometry beside the files.
-std::string CxiWriter::geometry_text() const {
-  const bool mask = !file_->mask().empty();
+std::string CxiWriter::geometry_text(const CxiPart& part) const {
+  const bool mask = !part.mask.empty();
   return geometry_ ? crystfel_for_cxi(geometry_->text, geometry_->geometry, mask)
-                   : crystfel_skeleton(file_->format(), mask);
+                   : crystfel_skeleton(part.format, mask);
 }
 
-void CxiWriter::finish_file() {
-  file_->commit();
+// For what stands beside the files: when it cannot be written, the events are safe nevertheless.
+void CxiWriter::log_faults(const std::function<void()>& work) {
   try {
-    names_->list(file_->path(), file_->format(), geometry_text());
+    work();
   } catch (const std::exception& error) {
-    // The events are safe; what is missing is only a line in a list.
     services_->log(LogLevel::error, error.what());
   }
-  services_->log(LogLevel::info,
-                 fmt::format("{}: {} events", file_->path().string(), file_->events()));
-  for (const auto& [message, event] : entries_) message->settle();
-  entries_.clear();
-  file_.reset();
 }
 
-// Gives up the open file: none of its events has arrived.
-void CxiWriter::lose_file() {
-  if (!entries_.empty()) {
+void CxiWriter::finish_file(CxiOpenFile open) {
+  CxiFile& file = *open.file;
+  std::optional<CxiPart> part;
+  try {
+    part = file.commit();
+  } catch (const std::exception& error) {
+    services_->log(LogLevel::error, error.what());
+    if (stops_) services_->fail_run(error.what());
+    return lose_file(std::move(open));
+  }
+  log_faults([&] { names_->closed(*part, geometry_text(*part)); });
+  services_->log(LogLevel::info, fmt::format("{}: {} events", file.path().string(), file.events()));
+  open.settle();
+}
+
+// Gives up an open file: none of its events has arrived.
+void CxiWriter::lose_file(CxiOpenFile open) {
+  if (!open.entries.empty()) {
     services_->log(LogLevel::error, fmt::format("{} events are lost with their file: failed: write",
-                                                entries_.size()));
+                                                open.entries.size()));
   }
-  for (const auto& [message, event] : entries_) {
-    message->lose(event);
-    message->settle();
-  }
-  entries_.clear();
-  file_.reset();
+  open.lose();
 }
 
 void CxiWriter::close() {
-  if (!file_) return;
-  try {
-    finish_file();
-  } catch (...) {
-    lose_file();
-    throw;
-  }
+  for (CxiOpenFile& open : files_.take_all()) closer_->take(std::move(open));
+  closer_->finish();
 }
 
 }  // namespace pnflow

@@ -20,7 +20,8 @@ def main() -> int:
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--peaks", type=int, default=10, help="peaks to list (default 10)")
     options = parser.parse_args()
-    paths = sorted(options.directory.glob("*.cxi"))
+    paths = sorted(path for path in options.directory.glob("*.cxi")
+                   if not path.stem.endswith("_master"))
     if not paths:
         print(f"no CXI file in {options.directory}", file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ import collections
 import pathlib
 
 import h5py
+import hdf5plugin  # noqa: F401 - registers bitshuffle
 
 DATA = "/entry_1/data_1/data"
 RESULTS = "/entry_1/result_1/"
@@ -14,7 +15,9 @@ ENERGIES = "/LCLS/photon_energy_eV"
 
 
 def cxi_files(directory: pathlib.Path) -> list[pathlib.Path]:
-    return sorted((pathlib.Path(directory) / "out").glob("*.cxi"))
+    """Without the masters, which open them all."""
+    return sorted(path for path in (pathlib.Path(directory) / "out").glob("*.cxi")
+                  if not path.stem.endswith("_master"))
 
 
 def events_in_files(directory: pathlib.Path) -> int:

@@ -75,6 +75,14 @@ def test_torchscript_takes_its_model_from_the_environment(tmp_path, model):
     assert events_in_files(tmp_path) == 4
 
 
+def test_long_run_names_its_files_by_day_and_node(tmp_path):
+    report = run(tmp_path, ROOT / "configs/long-run.yaml", "source.count=60",
+                 "peaks.min_num_peak=0")
+    assert report["events"]["delivered"] == 60
+    files = sorted((tmp_path / "out").glob("*/*-cxi_?????.cxi"))
+    assert sum(len(events_of(path)) for path in files) == 60
+
+
 def test_zmq_null_counts_what_was_pushed(tmp_path):
     report = run(tmp_path, ROOT / "configs/zmq_null.yaml", feed=[PANELS])
     assert report["events"]["delivered"] == report["events"]["decoded"] == 4
@@ -148,7 +156,7 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
         "bragg", "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only",
-        "measure", "padded", "record", "simplon", "simulated", "slow-writer", "torchscript",
+        "long-run", "measure", "padded", "record", "simplon", "simulated", "slow-writer", "torchscript",
         "zmq_null"}
 
 

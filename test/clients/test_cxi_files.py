@@ -1,5 +1,6 @@
 """The files of a run: how events are spread over them, and what lies beside them."""
 
+import datetime
 import hashlib
 import json
 import re
@@ -11,7 +12,7 @@ import pytest
 from chains import IN_ORDER, SHAPE, chain, recorded, simulated
 from cxi import by_time, cxi_files, events_of
 from peers import Push
-from support import Run, expected, finished, messages
+from support import Run, expected, finished, messages, pnflow, write_graph
 
 C, H, W = SHAPE
 
@@ -40,7 +41,7 @@ def test_a_second_run_into_the_same_directory_overwrites_nothing(tmp_path):
     first = contents()
     finished(tmp_path, topology)
     second = contents()
-    assert len(first) == 3 + len([".lst", ".geom", ".json"])
+    assert len(first) == 3 + len([".lst", ".geom", ".json", "_master.cxi"])
     assert len(second) == 2 * len(first)
     assert first.items() <= second.items()
 
@@ -93,6 +94,43 @@ def test_images_of_another_shape_or_type_begin_another_file(tmp_path):
         assert (out / f"{stem}.lst").read_text().splitlines() == [str(files[i]) for i in listed]
         assert f"p0/max_fs = {width - 1}\n" in (out / f"{stem}.geom").read_text()
     assert len(list(out.glob("*.geom"))) == 2
+
+
+def test_files_are_called_as_the_patterns_say(tmp_path):
+    report = finished(tmp_path, recorded({"count": 5}, events_per_file=3, name="{node}-{index}.x",
+                                         directory="out/{date}/{run}"))
+    [directory] = (tmp_path / "out").glob("*/*")
+    assert directory.name == report["run"]
+    # The run may have begun on the day before the test looks.
+    today = datetime.date.today()
+    assert directory.parent.name in {str(today), str(today - datetime.timedelta(days=1))}
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "cxi-00000.x.cxi", "cxi-00001.x.cxi", "cxi.x.geom", "cxi.x.json", "cxi.x.lst",
+        "cxi.x_master.cxi"]
+
+
+def test_runs_of_one_name_overwrite_nothing(tmp_path):
+    for _ in range(3):
+        finished(tmp_path, recorded({"count": 2}, name="shot_{index}"))
+    assert sorted(path.name for path in cxi_files(tmp_path)) == [
+        "shot-cxi.2_00000.cxi", "shot-cxi_00000.cxi", "shot_00000.cxi"]
+    assert len(list((tmp_path / "out").glob("*_master.cxi"))) == 3
+
+
+@pytest.mark.parametrize("key, pattern, text", [
+    ("directory", "out/{rum}", "'{rum}' in 'out/{rum}' is no placeholder; there are {run}"),
+    ("directory", "out/{index}", "is no placeholder"),
+    ("directory", "out/{run", "has a '{' without a '}'"),
+    ("name", "run}_{index}", "has a '}' without a '{'"),
+    ("name", "{run}", "needs {index} once: a run has several files"),
+    ("name", "a/{index}", "is a path"),
+    ("name", "{index}", "needs a name beside {index}"),
+])
+def test_a_pattern_that_cannot_name_files_is_refused(tmp_path, key, pattern, text):
+    graph = write_graph(tmp_path, recorded({"count": 2}, **{key: pattern}))
+    done = pnflow("validate", graph)
+    assert done.returncode == 2
+    assert text in done.stderr and f"{graph}:" in done.stderr
 
 
 def test_two_writers_on_one_fan_out_both_have_every_event(tmp_path):

@@ -3,11 +3,12 @@
 import json
 
 import h5py
+import hdf5plugin  # noqa: F401 - registers bitshuffle
 import numpy as np
 import pytest
 import scipy.ndimage
 
-from chains import SHAPE, recorded, simulated, writer_behind_socket
+from chains import IN_ORDER, SHAPE, recorded, simulated, writer_behind_socket
 from cxi import DATA, ENERGIES, RESULTS, STAMPS, Event, by_time, cxi_files, events_of
 from peers import Push
 from support import Run, expected, finished, hdf5_message, messages, node
@@ -95,23 +96,38 @@ def test_peaks_are_the_components_of_the_stored_map(tmp_path, connectivity, infe
         np.testing.assert_array_equal(event.panel, panels)
 
 
+SHUFFLE, BITSHUFFLE = h5py.h5z.FILTER_SHUFFLE, 32008
+FILTERS = {  # of uint16 pixels: number and client values
+    "none": [],
+    "gzip": [(SHUFFLE, (2,)), (h5py.h5z.FILTER_DEFLATE, (1,))],
+    "gzip:9": [(SHUFFLE, (2,)), (h5py.h5z.FILTER_DEFLATE, (9,))],
+    "bitshuffle_lz4": [(BITSHUFFLE, (0, 4, 2, 0, 2))],
+    "bitshuffle_zstd": [(BITSHUFFLE, (0, 4, 2, 0, 3, 1))],
+    "bitshuffle_zstd:9": [(BITSHUFFLE, (0, 4, 2, 0, 3, 9))],
+}
+
+
 def test_compression_changes_the_size_and_nothing_else(tmp_path):
-    sizes, pixels = {}, {}
-    for compression in ["none", "gzip", "gzip:9"]:
+    sizes, pixels, maps = {}, {}, {}
+    for compression, filters in FILTERS.items():
         directory = tmp_path / compression
-        finished(directory, recorded({"count": 4}, compression=compression))
+        finished(directory, simulated({"count": 4}, cxi={"compression": compression, **IN_ORDER,
+                                                         "save_segmap": True}))
         [path] = cxi_files(directory)
         with h5py.File(path) as file:
             data = file[DATA]
-            level = {"none": None, "gzip": 1, "gzip:9": 9}[compression]
-            assert (data.compression_opts, data.shuffle) == (level, level is not None)
-            assert data.compression == (None if level is None else "gzip")
+            pipeline = data.id.get_create_plist()
+            found = [pipeline.get_filter(i) for i in range(pipeline.get_nfilters())]
+            assert [(number, values) for number, _, values, _ in found] == filters
             sizes[compression], pixels[compression] = data.id.get_storage_size(), data[:]
+            maps[compression] = file[RESULTS + "segmentation_map"][:]
     assert sizes["none"] == 4 * C * H * W * 2
     # Of noise the highest level need not make less than the lowest.
     assert sizes["gzip:9"] != sizes["gzip"] and max(sizes["gzip:9"], sizes["gzip"]) < 70_000
-    np.testing.assert_array_equal(pixels["gzip"], pixels["none"])
-    np.testing.assert_array_equal(pixels["gzip:9"], pixels["none"])
+    assert max(sizes["bitshuffle_lz4"], sizes["bitshuffle_zstd"]) < 80_000
+    for compression in FILTERS:
+        np.testing.assert_array_equal(pixels[compression], pixels["none"])
+        np.testing.assert_array_equal(maps[compression], maps["none"])
 
 
 def test_pixels_become_float32_when_asked_for(tmp_path):

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from cxi import cxi_files
 from message_formats import (READERS, concatenated, cxi_file, of_hdf5, of_npay, of_npz, of_simplon,
                              write_data_file)
 from peers import Pull
@@ -139,7 +140,7 @@ def test_what_pnflow_has_written_is_sent_again(tmp_path):
              "cxi": {"type": "cxi_writer", "directory": "out", "events_per_file": 3}}
     with Run(tmp_path, graph(nodes, "source -> cxi")) as run:
         run.finish()
-    files = sorted((tmp_path / "out").glob("*.cxi"))
+    files = cxi_files(tmp_path)
     assert len(files) == 2
     images, stamps = [], []
     for path in files:

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "graph/error.h"
@@ -23,8 +25,11 @@ using test::FileSizeLimit;
 using test::H5Reader;
 using test::ScratchDirectory;
 
-constexpr CxiFormat two_panels = {
-    .dtype = DType::u16, .panels = 2, .height = 30, .width = 40, .gzip_level = 1};
+constexpr CxiFormat two_panels = {.dtype = DType::u16,
+                                  .panels = 2,
+                                  .height = 30,
+                                  .width = 40,
+                                  .compression = {CxiCompression::Kind::gzip, 1}};
 
 std::vector<std::uint16_t> pixels_of(std::size_t event, const CxiFormat& format) {
   std::vector<std::uint16_t> pixels(format.rows() * format.width);
@@ -55,11 +60,10 @@ std::string text_of(const std::filesystem::path& path) {
 }
 
 TEST_CASE("a CXI file holds what was appended, cut to the events that came") {
-  for (const std::optional<int> level :
-       {std::optional<int>{}, std::optional(1), std::optional(6)}) {
+  for (const char* compression : {"none", "gzip", "gzip:6"}) {
     const ScratchDirectory directory;
     CxiFormat format = two_panels;
-    format.gzip_level = level;
+    format.compression = parse_cxi_compression(compression).value();
     const auto path = directory.path() / "a.cxi";
     {
       CxiFile file(new_file(path), format, {"run 7", "{\"window\":4}"}, 10, {});
@@ -77,7 +81,8 @@ TEST_CASE("a CXI file holds what was appended, cut to the events that came") {
     const H5Reader read(path);
     CHECK(read.shape(cxi_path::data) == std::vector<hsize_t>{3, 60, 40});
     CHECK(read.chunk(cxi_path::data) == std::vector<hsize_t>{1, 60, 40});
-    CHECK(read.filters(cxi_path::data) == (level ? std::vector<int>{2, 1} : std::vector<int>{}));
+    CHECK(read.filters(cxi_path::data) ==
+          (compression == std::string("none") ? std::vector<int>{} : std::vector<int>{2, 1}));
     std::vector<std::uint16_t> all;
     for (std::size_t i = 0; i < 3; ++i) {
       const auto pixels = pixels_of(i, format);
@@ -161,7 +166,7 @@ TEST_CASE("a configuration larger than an HDF5 object header fits into the attri
 TEST_CASE("a file that cannot be written says path and cause, and stays partial") {
   const ScratchDirectory directory;
   CxiFormat format = two_panels;
-  format.gzip_level.reset();
+  format.compression = {};
   const auto path = directory.path() / "a.cxi";
   for (int attempt = 0; attempt < 3; ++attempt) {
     std::filesystem::remove(path.string() + ".partial");
@@ -192,7 +197,7 @@ TEST_CASE("a file that cannot be written says path and cause, and stays partial"
 TEST_CASE("a disk that is full only at the end fails the commit") {
   const ScratchDirectory directory;
   CxiFormat format = two_panels;
-  format.gzip_level.reset();
+  format.compression = {};
   CxiFile file(new_file(directory.path() / "a.cxi"), format, {"r", "{}"}, 2, {});
   file.append(event_number(0, format));
   const FileSizeLimit limit(4'000);
@@ -227,31 +232,88 @@ TEST_CASE("an existing name is neither taken nor replaced") {
   CHECK(directory.names() == std::vector<std::string>{"a.txt", "b.txt", "b.txt.partial"});
 }
 
+CxiRunFiles::Settings settings(const ScratchDirectory& directory, std::string node,
+                               std::string name = "run_{index}") {
+  return {.directory = directory.path(),
+          .name = std::move(name),
+          .node = std::move(node),
+          .json = "{\"run\": 1}\n",
+          .origin = {"run", "{}"}};
+}
+
 TEST_CASE("two writers of one run in one directory do not meet") {
   const ScratchDirectory directory;
-  CxiRunFiles first(directory.path(), "run", "cxi", "{}"),
-      second(directory.path(), "run", "other", "{}");
-  AtomicFile a = first.next(), b = second.next(), c = first.next();
+  CxiRunFiles first(settings(directory, "cxi")), second(settings(directory, "other")),
+      third(settings(directory, "other"));
+  AtomicFile a = first.next(), b = second.next(), c = first.next(), d = third.next();
   CHECK(a.path().filename() == "run_00000.cxi");
   CHECK(b.path().filename() == "run-other_00000.cxi");
   CHECK(c.path().filename() == "run_00001.cxi");
+  CHECK(d.path().filename() == "run-other.2_00000.cxi");
 }
 
 TEST_CASE("closed files are listed with a geometry for each shape of image") {
   const ScratchDirectory directory;
-  CxiRunFiles files(directory.path(), "run", "cxi", "{\"run\": 1}\n");
+  CxiRunFiles files(settings(directory, "cxi"));
   CHECK(directory.names().empty());
   (void)files.next();
   CxiFormat other = two_panels;
   other.width = 50;
-  files.list("/x/run_00000.cxi", two_panels, "theirs");
-  files.list("/x/run_00001.cxi", other, "other");
-  files.list("/x/run_00002.cxi", two_panels, "theirs");
+  files.closed({.path = "/x/run_00000.cxi", .format = two_panels, .events = 1, .mask = {}},
+               "theirs");
+  files.closed({.path = "/x/run_00001.cxi", .format = other, .events = 1, .mask = {}}, "other");
+  files.closed({.path = "/x/run_00002.cxi", .format = two_panels, .events = 1, .mask = {}},
+               "theirs");
   CHECK(text_of(directory.path() / "run.lst") == "/x/run_00000.cxi\n/x/run_00002.cxi\n");
   CHECK(text_of(directory.path() / "run-2.lst") == "/x/run_00001.cxi\n");
   CHECK(text_of(directory.path() / "run.json") == "{\"run\": 1}\n");
   CHECK(text_of(directory.path() / "run.geom") == "theirs");
   CHECK(text_of(directory.path() / "run-2.geom") == "other");
+}
+
+TEST_CASE("what does not fit into the list stands there when there is room again") {
+  const ScratchDirectory directory;
+  CxiRunFiles files(settings(directory, "cxi"));
+  (void)files.next();
+  const auto part = [](const char* path) {
+    return CxiPart{.path = path, .format = two_panels, .events = 1, .mask = {}};
+  };
+  {
+    const FileSizeLimit limit(10);
+    CHECK_THROWS_AS(files.closed(part("/x/run_00000.cxi"), "g"), DataError);
+  }
+  files.closed(part("/x/run_00001.cxi"), "g");
+  CHECK(text_of(directory.path() / "run.lst") == "/x/run_00000.cxi\n/x/run_00001.cxi\n");
+  {
+    const FileSizeLimit limit(40);
+    CHECK_THROWS_AS(files.closed(part("/x/run_00002.cxi"), "g"), DataError);
+    CHECK(text_of(directory.path() / "run.lst") == "/x/run_00000.cxi\n/x/run_00001.cxi\n");
+  }
+  files.catch_up();
+  CHECK(text_of(directory.path() / "run.lst") ==
+        "/x/run_00000.cxi\n/x/run_00001.cxi\n/x/run_00002.cxi\n");
+  CHECK(directory.names() ==
+        std::vector<std::string>{"run.geom", "run.json", "run.lst", "run_master.cxi"});
+}
+
+TEST_CASE("files are called by their pattern, and the rest by what is left without the number") {
+  for (const auto& [pattern, file, json] :
+       {std::tuple("shot.{index}", "shot.00000.cxi", "shot.json"),
+        {"{index}_a", "00000_a.cxi", "a.json"},
+        {"a-{index}-b", "a-00000-b.cxi", "a-b.json"},
+        {"a{index}", "a00000.cxi", "a.json"}}) {
+    const ScratchDirectory directory;
+    CxiRunFiles files(settings(directory, "cxi", pattern));
+    CHECK(files.next().path().filename() == file);
+    CHECK(directory.names() == std::vector<std::string>{json});
+    // Where that name is taken.
+    CxiRunFiles again(settings(directory, "cxi", pattern));
+    CHECK(again.next().path().filename().string().find("-cxi") != std::string::npos);
+  }
+  for (const char* pattern : {"run", "{index}", "_{index}", "{index}_{index}", "a/{index}"}) {
+    CHECK_FALSE(CxiRunFiles::name_fault(pattern).empty());
+  }
+  CHECK(CxiRunFiles::name_fault("{run}_{index}").empty());
 }
 
 TEST_CASE("the geometry skeleton names our paths and has each module's range") {

@@ -24,7 +24,7 @@ namespace {
 using test::ScratchDirectory;
 
 constexpr CxiFormat two_panels = {
-    .dtype = DType::u16, .panels = 2, .height = 3, .width = 4, .gzip_level = {}};
+    .dtype = DType::u16, .panels = 2, .height = 3, .width = 4, .compression = {}};
 
 // Three events with 0, 2 and 1 peaks, and a mask with two bad pixels.
 MappedFile written_file(const ScratchDirectory& directory) {

@@ -2,13 +2,19 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "graph/error.h"
@@ -42,11 +48,20 @@ Batch images(std::size_t first, Shape shape) {
   return Batch(events).set("image", filled(std::move(shape), std::move(pixels)));
 }
 
+// Files are closed on a thread of the writer's own.
+bool eventually(const std::function<bool()>& holds) {
+  for (int i = 0; i < 2000 && !holds(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  return holds();
+}
+
 // A writer in a run of its own; keeps the fates of the messages that were answered.
 class Run {
  public:
-  explicit Run(CxiWriter::Params params) : writer_(std::move(params)) {
+  explicit Run(CxiWriter::Params params, OnError policy = OnError::skip)
+      : writer_(std::move(params)) {
     FakeOpen open(services);
+    open.policy = policy;
     writer_.open(open);
   }
 
@@ -57,8 +72,8 @@ class Run {
     Context context(services, "test", static_cast<std::uint64_t>(message), states);
     auto prepared = writer_.prepare(batch, context);
     Delivery delivery(*context.states(), [this, message](EventStates fates) {
-      CHECK_FALSE(fates_.contains(message));
-      fates_[message] = std::move(fates);
+      const std::lock_guard lock(mutex_);
+      CHECK(fates_.emplace(message, std::move(fates)).second);
     });
     try {
       writer_.write(std::move(prepared), std::move(delivery));
@@ -71,9 +86,15 @@ class Run {
   void close() { writer_.close(); }
   CxiWriter& writer() { return writer_; }
 
-  bool answered(int message) const { return fates_.contains(message); }
-  // One letter per event: d(elivered), v(etoed), f(ailed) with "write", ? anything else.
+  bool answered(int message) const {
+    const std::lock_guard lock(mutex_);
+    return fates_.contains(message);
+  }
+  // One letter per event: d(elivered), v(etoed), f(ailed) with "write", ? anything else. Waits for
+  // the message's answer.
   std::string fates(int message) const {
+    REQUIRE(eventually([&] { return answered(message); }));
+    const std::lock_guard lock(mutex_);
     std::string letters;
     for (const EventState& state : fates_.at(message)) {
       switch (state.fate) {
@@ -89,6 +110,7 @@ class Run {
   FakeServices services;
 
  private:
+  mutable std::mutex mutex_;
   std::map<int, EventStates> fates_;
   CxiWriter writer_;
 };
@@ -112,12 +134,18 @@ TEST_CASE("events are delivered when their file has its name, and not before") {
   run.send(1, images(3, {3, 8, 10}), {2});  // its last event is not alive
   CHECK(run.fates(0) == "ddd");
   CHECK_FALSE(run.answered(1));  // event 4 is in the second file
-  CHECK(directory.names() ==
-        Names{"test.geom", "test.json", "test.lst", "test_00000.cxi", "test_00001.cxi.partial"});
+  CHECK(eventually([&] {
+    return directory.names() == Names{"test.geom",
+                                      "test.json",
+                                      "test.lst",
+                                      "test_00000.cxi",
+                                      "test_00001.cxi.partial",
+                                      "test_master.cxi"};
+  }));
   run.close();
   CHECK(run.fates(1) == "ddv");
-  CHECK(directory.names() ==
-        Names{"test.geom", "test.json", "test.lst", "test_00000.cxi", "test_00001.cxi"});
+  CHECK(directory.names() == Names{"test.geom", "test.json", "test.lst", "test_00000.cxi",
+                                   "test_00001.cxi", "test_master.cxi"});
   const H5Reader first(directory.path() / "test_00000.cxi"),
       second(directory.path() / "test_00001.cxi");
   CHECK(first.shape(cxi_path::data) == std::vector<hsize_t>{4, 8, 10});
@@ -231,6 +259,7 @@ TEST_CASE("pixels keep their type, or become float32 when that is asked for") {
     params.compression = as_float ? "none" : "gzip:6";
     Run run(params);
     run.send(0, images<double>(3, {1, 6, 7}));
+    run.close();
     const H5Reader read(directory.path() / "test_00000.cxi");
     if (as_float) {
       CHECK(read.read<float>(cxi_path::data)[41] == 341);
@@ -256,9 +285,9 @@ TEST_CASE("images of another shape, type or mask begin another file") {
   CHECK(run.fates(3) == "d");
   CHECK_FALSE(run.answered(4));
   run.close();
-  CHECK(directory.names() == Names{"test-2.geom", "test-2.lst", "test.geom", "test.json",
-                                   "test.lst", "test_00000.cxi", "test_00001.cxi", "test_00002.cxi",
-                                   "test_00003.cxi"});
+  CHECK(directory.names() == Names{"test-2.geom", "test-2.lst", "test-2_master.cxi", "test.geom",
+                                   "test.json", "test.lst", "test_00000.cxi", "test_00001.cxi",
+                                   "test_00002.cxi", "test_00003.cxi", "test_master.cxi"});
   CHECK(H5Reader(directory.path() / "test_00000.cxi").shape(cxi_path::data)[0] == 3);
 }
 
@@ -305,6 +334,7 @@ TEST_CASE("segmentation maps are stored without the model's padding") {
     }
     batch.set("logits", filled<float>({1, 2, 2, map_height, map_width}, logits));
     CHECK(run.send(0, batch).empty());
+    run.close();
     const auto path = directory.path() / (bits ? "test-test_00000.cxi" : "test_00000.cxi");
     const H5Reader read(path);
     CHECK(read.read<std::uint8_t>("/entry_1/result_1/segmentation_map") == expected);
@@ -328,6 +358,7 @@ TEST_CASE("of a crop the rest of a stored map is empty, and the rest of the logi
   batch.set("segmap", filled<std::uint64_t>({1, 1, 2, 1}, {0b101, 0b010}));
   batch.set("logits", filled<float>({1, 1, 2, 2, 3}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
   CHECK(run.send(0, batch).empty());
+  run.close();
   const H5Reader read(directory.path() / "test_00000.cxi");
   CHECK(read.read<std::uint8_t>("/entry_1/result_1/segmentation_map") ==
         std::vector<std::uint8_t>{0, 0, 0, 0, 0,  //
@@ -354,6 +385,7 @@ TEST_CASE("on a full disk the file's events fail, and only they; later messages 
   const Shape one = {1, 50, 100}, four = {4, 50, 100};  // 10,000 bytes an event
   CHECK(run.send(0, images(0, four)).empty());          // event 3 is in the second file
   CHECK_FALSE(run.answered(0));
+  CHECK(eventually([&] { return exists(directory.path() / "test.lst"); }));
   {
     const test::FileSizeLimit limit(20'000);
     const std::string what = run.send(1, images(4, four));
@@ -366,7 +398,7 @@ TEST_CASE("on a full disk the file's events fail, and only they; later messages 
   run.close();
   CHECK(run.fates(2) == "d");
   CHECK(directory.names() == Names{"test.geom", "test.json", "test.lst", "test_00000.cxi",
-                                   "test_00001.cxi.partial", "test_00002.cxi"});
+                                   "test_00001.cxi.partial", "test_00002.cxi", "test_master.cxi"});
   CHECK(H5Reader(directory.path() / "test_00002.cxi").read<std::uint16_t>(cxi_path::data)[0] ==
         800);
 }
@@ -376,9 +408,88 @@ TEST_CASE("a disk that is full at the end of the run fails the last file's event
   Run run(into(directory, 10));
   run.send(0, images(0, {2, 40, 40}));
   const test::FileSizeLimit limit(1'000);
-  CHECK_THROWS_WITH_AS(run.close(), doctest::Contains("File too large"), DataError);
+  run.close();
+  CHECK(run.services.line_with("File too large").find("_00000.cxi.partial") != std::string::npos);
   CHECK(run.fates(0) == "ff");
   CHECK(directory.names() == Names{"test.json", "test_00000.cxi.partial"});
+}
+
+TEST_CASE("a file that is lost when it is closed ends the run, unless it may go on") {
+  for (const OnError policy : {OnError::skip, OnError::stop}) {
+    const ScratchDirectory directory;
+    Run run(into(directory, 2), policy);
+    run.send(0, images(0, {2, 4, 4}));
+    CHECK(run.fates(0) == "dd");
+    const test::FileSizeLimit limit(1'000);
+    run.send(1, images(2, {2, 4, 4}));
+    CHECK(run.fates(1) == "ff");
+    const auto errors = run.services.run_errors();
+    REQUIRE(errors.size() == (policy == OnError::stop ? 1 : 0));
+    if (policy == OnError::stop) CHECK(errors[0].find("File too large") != std::string::npos);
+  }
+}
+
+TEST_CASE("what waits for room is written when there is some, or given up with the run") {
+  for (const bool aborted : {false, true}) {
+    const ScratchDirectory directory;
+    Run run(into(directory, 2), OnError::wait);
+    run.send(0, images(0, {1, 40, 40}));
+    std::optional<test::FileSizeLimit> limit(1'000);
+    run.send(1, images(1, {1, 40, 40}));
+    CHECK(eventually([&] { return !run.services.line_with("waiting").empty(); }));
+    CHECK_FALSE(run.answered(0));
+    if (aborted) {
+      run.services.abort = true;
+    } else {
+      limit.reset();
+    }
+    CHECK(run.fates(0) == (aborted ? "f" : "d"));
+    CHECK(run.fates(1) == (aborted ? "f" : "d"));
+    CHECK(run.services.line_with("going on").empty() == aborted);
+    limit.reset();
+    run.close();
+  }
+}
+
+TEST_CASE("several threads fill several files, when there is enough to fill them with") {
+  for (const bool large : {false, true}) {
+    const ScratchDirectory directory;
+    auto params = into(directory, 1000);
+    params.compression = "none";
+    Run run(params);
+    constexpr int messages = 40;
+    const Shape shape = large ? Shape{1, 1000, 2000} : Shape{1, 10, 20};  // 4 MB or 400 bytes
+    std::atomic<int> next = 0;
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < run.writer().writers(3); ++i) {
+      threads.emplace_back([&] {
+        for (int m = next++; m < messages; m = next++) {
+          run.send(m, images(static_cast<std::size_t>(m), shape));
+        }
+      });
+    }
+    threads.clear();
+    run.close();
+    std::vector<std::uint16_t> first_pixels;
+    std::size_t files = 0;
+    for (const std::string& name : directory.names()) {
+      if (!name.ends_with(".cxi") || name.ends_with("_master.cxi")) continue;
+      ++files;
+      const H5Reader read(directory.path() / name);
+      const auto pixels = read.read<std::uint16_t>(cxi_path::data);
+      for (std::size_t i = 0; i < pixels.size(); i += elements_of(shape)) {
+        first_pixels.push_back(pixels[i]);
+      }
+    }
+    std::ranges::sort(first_pixels);
+    REQUIRE(first_pixels.size() == messages);
+    for (int m = 0; m < messages; ++m) {
+      CHECK(first_pixels[static_cast<std::size_t>(m)] == m * 100);
+      CHECK(run.fates(m) == "d");
+    }
+    CHECK(files <= 3);
+    if (!large) CHECK(files == 1);
+  }
 }
 
 TEST_CASE("a directory that vanishes fails the events") {
@@ -388,9 +499,10 @@ TEST_CASE("a directory that vanishes fails the events") {
   Run run(params);
   run.send(0, images(0, {1, 4, 4}));
   std::filesystem::remove_all(params.directory);
-  CHECK(run.send(1, images(1, {1, 4, 4})).find("No such file") != std::string::npos);
+  CHECK(run.send(1, images(1, {1, 4, 4})).empty());  // its file cannot be renamed
   CHECK(run.fates(0) == "f");
   CHECK(run.fates(1) == "f");
+  CHECK_FALSE(run.services.line_with("No such file").empty());
   CHECK(run.send(2, images(2, {1, 4, 4})).find("No such file") != std::string::npos);
   CHECK(run.fates(2) == "f");
 }
@@ -403,7 +515,7 @@ TEST_CASE("a second writer of the same run overwrites nothing") {
   }
   for (const auto& [name, value] : {std::pair{"test_00000.cxi", 0},
                                     {"test-test_00000.cxi", 100},
-                                    {"test-test-2_00000.cxi", 200}}) {
+                                    {"test-test.2_00000.cxi", 200}}) {
     CHECK(H5Reader(directory.path() / name).read<std::uint16_t>(cxi_path::data)[0] == value);
   }
 }
