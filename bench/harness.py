@@ -33,13 +33,17 @@ class NotMeasured(Exception):
     """pnflow could not measure it; the text says why."""
 
 
-def arguments(description: str, selects: bool = False) -> argparse.Namespace:
+def arguments(description: str, selects: bool = False,
+              directory: bool = False) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short: shows that all of it runs")
     parser.set_defaults(only="")
     if selects:
         parser.add_argument("--only", metavar="NAME", help="what has this in its name; is printed, "
                             "and leaves the results alone")
+    if directory:
+        parser.add_argument("--directory", metavar="DIR", type=pathlib.Path, default=None,
+                            help="on the disk to write to (default: the temporary one)")
     found = parser.parse_args()
     found.min_time, found.repetitions = (0.02, 2) if found.quick else (0.5, 5)
     return found

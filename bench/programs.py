@@ -23,10 +23,11 @@ from harness import BINARIES, python_times
 from peak_reference import peak_properties
 
 
-def repetitions(program: str, options) -> dict[str, list[dict]]:
-    """Name of a benchmark -> its repetitions."""
+def repetitions(program: str, options, select: str = ".*") -> dict[str, list[dict]]:
+    """Name of a benchmark that the expression fits -> its repetitions."""
     with tempfile.NamedTemporaryFile(suffix=".json") as found:
-        subprocess.run([BINARIES / program, f"--benchmark_min_time={options.min_time}",
+        subprocess.run([BINARIES / program, f"--benchmark_filter={select}",
+                        f"--benchmark_min_time={options.min_time}",
                         f"--benchmark_repetitions={options.repetitions}",
                         f"--benchmark_out={found.name}", "--benchmark_out_format=json"],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -69,7 +69,9 @@ def chain_table(rows: list[dict]) -> list[str]:
     return lines
 
 
-SECTIONS = {"nodes": ("Nodes", nodes_table), "programs": ("A hop, the window, and peaks from memory", programs_table),
+SECTIONS = {"nodes": ("Nodes", nodes_table),
+            "programs": ("A hop, the window, and peaks from memory", programs_table),
+            "cxi_writer": ("Writing CXI files, an event", programs_table),
             "chain": ("The chain", chain_table)}
 
 

@@ -156,8 +156,8 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
         "bragg", "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only",
-        "long-run", "measure", "padded", "record", "simplon", "simulated", "slow-writer", "torchscript",
-        "zmq_null"}
+        "long-run", "measure", "padded", "record", "simplon", "simulated", "slow-writer",
+        "torchscript", "zmq_null"}
 
 
 # ---------------------------------------------------------------- swaps
