@@ -50,7 +50,7 @@ def score(data: pathlib.Path, frames: str, settings: dict) -> dict:
         done = subprocess.run(list(map(str, command)), text=True, capture_output=True)
         if done.returncode != 0:
             sys.exit(done.stderr)
-        files = sorted(pathlib.Path(directory).glob("*.cxi"))
+        files = sorted(pathlib.Path(directory).glob("*_0*.cxi"))
         found = pathlib.Path(directory) / "score.json"
         subprocess.run([sys.executable, data / "score.py", *files, data / frames, "--json", found],
                        check=True, stdout=subprocess.DEVNULL)
