@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """`decode` beside the machine's own limits and Python: messages of float32 images, of each size and
-each way to store them, beside one memcpy of the pixels or the library that owns the compression, and
-beside h5py, numpy or cbor2, on the same bytes. Messages are taken in turn from more memory than caches
-hold.
+each way to store them, beside one memcpy of the pixels or the library that owns the compression,
+and beside h5py or numpy, on the same bytes. Messages are taken in turn from more memory than caches
+hold. "Into other memory": the nodes behind want the pixels in memory of their own, as with a GPU;
+without, pixels that are not compressed stay where they are.
 
     .venv/bin/python bench/decode.py [--quick] [--only NAME]
 
@@ -91,7 +92,7 @@ def read_npz(message: bytes) -> int:
 
 
 def python_of(storage: str):
-    """Its name and what it does; none for Simplon, whose blocks nothing in Python takes as they are."""
+    """Its name and what it does; none for Simplon, whose blocks nothing in Python takes."""
     if storage.startswith("npz"):
         return "numpy.load", read_npz
     return ("h5py", read_hdf5) if storage != "simplon" else None
@@ -129,12 +130,13 @@ def rows(options):
             theirs = {python[0]: python_times(python[1], copies, options)}
         for workers in (1, 2):
             suffix = f"real_time/threads:{workers}"
-            yield {"name": f"{name}, {workers} workers", "input": name, "workers": workers,
-                   "bytes": image(shape).nbytes, "stored": len(message),
-                   "pnflow": seconds(runs, f"{name}/decode/{suffix}"),
-                   "library": LIBRARIES.get(storage, "bitshuffle"),
-                   "limit": seconds(runs, f"{name}/library/{suffix}"),
-                   "alternatives": theirs}
+            limit = seconds(runs, f"{name}/library/{suffix}")
+            for body, text in [("decode", ""), ("pinned", ", into other memory")]:
+                yield {"name": f"{name}, {workers} workers{text}", "input": name + text,
+                       "workers": workers, "bytes": image(shape).nbytes, "stored": len(message),
+                       "pnflow": seconds(runs, f"{name}/{body}/{suffix}"),
+                       "library": LIBRARIES.get(storage, "bitshuffle"), "limit": limit,
+                       "alternatives": theirs}
 
 
 def seconds(runs: list[dict], name: str) -> list[float]:

@@ -110,7 +110,8 @@ Library hdf5_library(ConstBytes message) {
   const h5::Dataset dataset(H5Dopen2(image.file(), "/data/data", H5P_DEFAULT));
   const Hdf5Layout layout = read_layout(dataset.get(), "/data/data", message);
   Library library;
-  for (const StoredChunk& chunk : layout.chunks) library.parts.push_back({chunk.offset, chunk.size});
+  for (const StoredChunk& chunk : layout.chunks)
+    library.parts.push_back({chunk.offset, chunk.size});
   const std::size_t width = size_of(layout.info.dtype);
   library.part_bytes = elements_of(layout.info.chunk) * width;
   const auto [offset, size] = library.parts.at(0);

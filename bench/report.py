@@ -53,6 +53,19 @@ def programs_table(rows: list[dict]) -> list[str]:
     return lines
 
 
+def decode_table(rows: list[dict]) -> list[str]:
+    lines = ["| message, SHAPE.STORAGE | workers | pnflow | GB/s of pixels | the limit | its time "
+             "| limit / pnflow | Python | its time | ratio |", "|---" * 10 + "|"]
+    for row in rows:
+        rate = row["bytes"] / statistics.median(row["pnflow"]) / 1e9
+        share = statistics.median(row["limit"]) / statistics.median(row["pnflow"])
+        other = " | ".join(["- | - | -", *(f"{name} | {short(times)} | {ratio(row, name)}"
+                                           for name, times in row["alternatives"].items())][-1:])
+        lines.append(f"| {row['input']} | {row['workers']} | {short(row['pnflow'])} | {rate:.3g} "
+                     f"| {row['library']} | {short(row['limit'])} | {share:.3g} | {other} |")
+    return lines
+
+
 def chain_table(rows: list[dict]) -> list[str]:
     lines = ["| stream | pnflow, events/s | one Python process, events/s | ratio |",
              "|---|---|---|---|"]
@@ -69,7 +82,7 @@ def chain_table(rows: list[dict]) -> list[str]:
     return lines
 
 
-SECTIONS = {"nodes": ("Nodes", nodes_table),
+SECTIONS = {"nodes": ("Nodes", nodes_table), "decode": ("Decode", decode_table),
             "programs": ("A hop, the window, and peaks from memory", programs_table),
             "cxi_writer": ("Writing CXI files, an event", programs_table),
             "chain": ("The chain", chain_table)}

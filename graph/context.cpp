@@ -43,6 +43,10 @@ void NodeServices::fail_run(std::string_view error) { log(LogLevel::error, error
 
 Trace* NodeServices::trace() { return nullptr; }
 
+void NodeServices::share_out(std::size_t n, const std::function<void(std::size_t)>& body) {
+  for (std::size_t i = 0; i < n; ++i) body(i);
+}
+
 NodeServices& standalone_services() {
   static NodeServices services;
   return services;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,6 +36,10 @@ class PNFLOW_API NodeServices {
   // The timeline of the run, for work that the framework does not see; nullptr: none is recorded.
   // The same from open() on. Alone: nullptr.
   virtual Trace* trace();
+  // Calls body(0) to body(n - 1), each once, and returns when all have; the calling thread does its
+  // part, and those of the run's that are idle theirs. An exception is passed on, and calls that
+  // have not begun are then left out. Alone: one after the other.
+  virtual void share_out(std::size_t n, const std::function<void(std::size_t)>& body);
 };
 
 PNFLOW_API NodeServices& standalone_services();
@@ -73,6 +79,12 @@ class PNFLOW_API Context {
   void log(LogLevel level, std::string_view line) const { services_->log(level, line); }
   void count(std::string_view counter, std::uint64_t n = 1) const { services_->count(counter, n); }
   bool aborting() const { return services_->aborting(); }
+
+  // For parts of one message that are worth a thread each, 0.1 ms and more; inside of process().
+  // The parts may not use this object, other than alive() and aborting().
+  void share_out(std::size_t n, const std::function<void(std::size_t)>& body) const {
+    services_->share_out(n, body);
+  }
 
   const std::shared_ptr<const EventStates>& states() const { return states_; }
 

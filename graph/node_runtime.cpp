@@ -1,6 +1,8 @@
 #include "graph/node_runtime.h"
 
 #include <fmt/format.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
 
 #include <filesystem>
 #include <fstream>
@@ -68,6 +70,21 @@ void NodeRuntime::log(LogLevel level, std::string_view line) {
 
 void NodeRuntime::fail_run(std::string_view error) {
   run_.control.fail(fmt::format("{}: {}", planned_->name, error));
+}
+
+// Isolated: while it waits for the others, a thread must not take up another message.
+void NodeRuntime::share_out(std::size_t n, const std::function<void(std::size_t)>& body) {
+  namespace tbb = oneapi::tbb;
+  if (!run_.has_arena || n < 2) return NodeServices::share_out(n, body);
+  tbb::this_task_arena::isolate([&] {
+    tbb::task_group_context own(tbb::task_group_context::isolated);  // its end is not the graph's
+    tbb::parallel_for(
+        tbb::blocked_range<std::size_t>(0, n, 1),
+        [&](const tbb::blocked_range<std::size_t>& part) {
+          for (std::size_t i = part.begin(); i != part.end(); ++i) body(i);
+        },
+        tbb::simple_partitioner(), own);
+  });
 }
 
 Clock::time_point NodeRuntime::take_up(const Message& message) {

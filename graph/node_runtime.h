@@ -23,6 +23,7 @@ struct RunState {
   std::string run_name;
   std::string resolved_config;  // JSON
   Trace* trace = nullptr;       // nullptr: none is recorded
+  bool has_arena = false;       // bodies run in an arena of oneTBB, whose threads can share work
 };
 
 // One node of a run: the object made from the plan, its services, its measurements, and the rules
@@ -79,6 +80,7 @@ class NodeRuntime final : public NodeServices, public OpenContext {
   bool aborting() const override { return run_.control.aborting(); }
   void fail_run(std::string_view error) override;
   Trace* trace() override { return run_.trace; }
+  void share_out(std::size_t n, const std::function<void(std::size_t)>& body) override;
 
   // OpenContext
   const std::string& node_name() const override { return planned_->name; }

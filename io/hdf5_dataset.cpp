@@ -94,6 +94,15 @@ void Hdf5Dataset::read_event(std::size_t event, std::span<std::byte> out) const 
   }
 }
 
+std::size_t Hdf5Dataset::events_at_once() const {
+  switch (layout_.kind) {
+    case Hdf5Layout::Kind::chunked: return info().chunk[0];
+    case Hdf5Layout::Kind::contiguous: return 1;
+    case Hdf5Layout::Kind::by_hdf5: break;
+  }
+  return events();
+}
+
 std::span<const std::byte> Hdf5Dataset::in_place(std::size_t first, std::size_t count) const {
   const bool whole = layout_.kind == Hdf5Layout::Kind::contiguous ||
                      (layout_.kind == Hdf5Layout::Kind::chunked && chunk_is_event_);

@@ -30,6 +30,9 @@ class Hdf5Dataset {
   // Throws DataError("damaged chunk" or "truncated"), std::out_of_range, std::invalid_argument.
   void read_event(std::size_t event, std::span<std::byte> out) const;
 
+  // Events that reading one of them decompresses together, or that wait for HDF5's lock.
+  std::size_t events_at_once() const;
+
   // `count` events from `first` on where they lie in the file, when they are neither compressed nor
   // cut into pieces and follow each other; else empty.
   std::span<const std::byte> in_place(std::size_t first, std::size_t count) const;

@@ -20,6 +20,7 @@ class Hdf5ArrayField final : public MessageField {
   std::span<const std::byte> in_place(std::size_t first, std::size_t count) const override {
     return dataset_.in_place(first, count);
   }
+  std::size_t entries_at_once() const override { return dataset_.events_at_once(); }
   std::string storage() const override {
     const DatasetInfo& info = dataset_.info();
     std::vector<std::string> parts;

@@ -32,6 +32,10 @@ class MessageField {
     return {};
   }
 
+  // So many entries of the first axis, the first ones, the next ones and so on, are decompressed
+  // together when one of them is read, or behind a lock: threads had better not share them out.
+  virtual std::size_t entries_at_once() const { return 1; }
+
   // An array of text has u8 as its dtype and the texts' number as its shape, and is not for read().
   virtual bool is_text() const { return false; }
   // Text number `index`, UTF-8. Throws as read() does, and DataError("wrong dtype") when the array

@@ -32,6 +32,7 @@ class NumpyField final : public MessageField {
   DType dtype() const override { return description_.type.dtype; }
   const Shape& shape() const override { return description_.shape; }
   void read(std::size_t index, std::span<std::byte> out) const override;
+  std::size_t entries_at_once() const override { return entries_; }
   std::span<const std::byte> in_place(std::size_t first, std::size_t count) const override;
   bool is_text() const override { return description_.type.is_text(); }
   std::string text(std::size_t index) const override;

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -21,12 +21,6 @@ Decode::Decode(Params params)
 void Decode::open(OpenContext&) {
   detector_ = std::make_unique<const DetectorMask>(params_.geometry, params_.mask);
 }
-
-// The part of a message that is asked for: all of it, or some of a file's events.
-struct Decode::Part {
-  std::size_t first = 0, count = 0;
-  std::string_view file;  // that the message is from, for texts; empty: it is from none
-};
 
 std::string_view Decode::file_of(const Batch& batch) {
   const Attribute* file = batch.attribute("file");
@@ -143,45 +137,6 @@ Array Decode::read_ids(const ScalarField& field, const Part& part, Context& cont
     }
   }
   return array_of(context.pool(), ids);
-}
-
-std::optional<Array> Decode::shared_images(const EventMessage& message, const Part& part,
-                                           const Context& context) {
-  if (&context.pool() != heap_pool().get()) return {};
-  return message.images_in_place(part.first, part.count);
-}
-
-Array Decode::read_images(const EventMessage& message, const Part& part, MutableArray image,
-                          Context& context) const {
-  for (std::size_t event = 0; event < context.events(); ++event) {
-    const auto pixels = image.raw_at(event);
-    if (context.alive(event) && !context.aborting()) {
-      try {
-        message.read_image(part.first + event, pixels);
-        continue;
-      } catch (const DataError& error) {
-        context.fail(event, error.reason(), place(part, event, error.detail()));
-      }
-    }
-    std::memset(pixels.data(), 0, pixels.size());
-  }
-  return std::move(image).freeze();
-}
-
-Array Decode::read_labels(const EventMessage& message, const Part& part, Context& context) const {
-  Shape shape = message.event_shape();
-  shape.insert(shape.begin(), part.count);
-  MutableArray label(*heap_pool(), message.label_dtype(), std::move(shape));
-  for (std::size_t event = 0; event < part.count; ++event) {
-    const auto pixels = label.raw_at(event);
-    try {
-      message.read_label(part.first + event, pixels);
-    } catch (const DataError& error) {
-      context.fail(event, error.reason(), place(part, event, error.detail()));
-      std::memset(pixels.data(), 0, pixels.size());
-    }
-  }
-  return std::move(label).freeze();
 }
 
 void Decode::note_images(const EventMessage& message, Context& context) const {

@@ -58,7 +58,11 @@ class Decode : public Transform {
   Batch process(const Batch& batch, Context& context) const;
 
  private:
-  struct Part;
+  // The part of a message that is asked for: all of it, or some of a file's events.
+  struct Part {
+    std::size_t first = 0, count = 0;
+    std::string_view file;  // that the message is from, for texts; empty: it is from none
+  };
   // Those that messages may come of at the same time; with what they have decompressed.
   static constexpr std::size_t kept_files = 2;
 

@@ -193,6 +193,11 @@ void EventMessage::read_image(std::size_t event, std::span<std::byte> out) const
   read_event(*image_, layout_, event, out);
 }
 
+std::size_t EventMessage::images_at_once() const {
+  const std::size_t entries = image_->entries_at_once();
+  return entries / layout_.entries + (entries % layout_.entries != 0 ? 1 : 0);
+}
+
 std::optional<Array> EventMessage::images_in_place(std::size_t first, std::size_t count) const {
   if (layout_.padded()) return {};
   const auto bytes = image_->in_place(first * layout_.entries, count * layout_.entries);
@@ -200,8 +205,8 @@ std::optional<Array> EventMessage::images_in_place(std::size_t first, std::size_
   if (bytes.empty() || !aligned) return {};
   Shape shape = event_shape();
   shape.insert(shape.begin(), count);
-  const auto owners = std::make_shared<const std::pair<Array, std::shared_ptr<const MessageField>>>(
-      wire_, image_);
+  const auto owners =
+      std::make_shared<const std::pair<Array, std::shared_ptr<const MessageField>>>(wire_, image_);
   return Array(dtype(), std::move(shape), {owners, bytes.data()});
 }
 

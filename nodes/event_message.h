@@ -47,6 +47,8 @@ class EventMessage {
   // The pixels of an event in C order; `out` is event_bytes() long. Throws DataError ("damaged
   // chunk", "truncated", "wrong checksum") for what costs this event.
   void read_image(std::size_t event, std::span<std::byte> out) const;
+  // Neighbours that had better be read by one thread (MessageField::entries_at_once()).
+  std::size_t images_at_once() const;
   // `count` events from `first` on as (count,)+event_shape() where they are, in the message or as
   // its reader has decompressed them; nothing when they are not there as they are to be.
   std::optional<Array> images_in_place(std::size_t first, std::size_t count) const;

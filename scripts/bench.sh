@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set-up, build, all benchmarks; their tables go into bench/RESULTS.md, every repetition into
-# build/bench/results.json. For figures that are to be kept the machine has to be quiet: about 20
+# build/bench/results.json. For figures that are to be kept the machine has to be quiet: about 30
 # minutes. RESULTS.md stays as it is when a part fails, because its table would be missing.
 #
 #   scripts/bench.sh [--quick] [--compare OLD.json]
@@ -33,7 +33,7 @@ if [[ -n $old ]]; then
 fi
 rm -f build/bench/results.json
 failed=false
-for part in nodes programs cxi_writer chain; do
+for part in nodes decode programs cxi_writer chain; do
   step "$part" "$python" "bench/$part.py" "${quick[@]}" || failed=true
 done
 if [[ $failed == false && ${#quick[@]} == 0 ]]; then

@@ -41,6 +41,18 @@ def test_a_node_is_measured_beside_its_alternative(node, alternative):
     assert (kept.read_bytes() if kept.exists() else None) == before  # --only leaves it alone
 
 
+def test_decode_is_measured_beside_a_memcpy_and_h5py():
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench" / "decode.py", "--quick", "--only", "4x176x192"], text=True,
+        env={**os.environ, "PNFLOW_BINARY": str(binary()), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    time = r"[\d.e+]+ [mun]?s"
+    line = rf"4x176x192.none, [12] workers(, into other memory)?: {time}; memcpy {time}; h5py {time}"
+    rows = done.stdout.splitlines()
+    assert len(rows) == 4 and all(re.fullmatch(line, row) for row in rows), rows
+
+
 def test_a_node_alone_is_compared_with_the_same_node_in_a_run():
     done = subprocess.run(
         [sys.executable, ROOT / "bench" / "solo.py", "--pairs", "1"], text=True,

@@ -3,11 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <random>
+#include <vector>
 
 #include "graph/report.h"
 #include "test/graph/support/plan_builder.h"
@@ -66,6 +68,35 @@ struct Pairing : Sink {
   int inside = 0;
 };
 
+// Shares out 16 parts of each message, one of which may throw.
+struct Sharing : Transform {
+  struct Params {
+    bool throws = false;
+  };
+  static void describe(Spec<Params>&) {}
+  explicit Sharing(Params p) : params(p) {}
+  Batch process(const Batch& in, Context& context) const {
+    thread_local bool inside = false;
+    if (inside) ++nested;
+    inside = true;
+    std::vector<std::atomic<int>> calls(16);
+    try {
+      context.share_out(calls.size(), [&](std::size_t i) {
+        ++calls[i];
+        if (params.throws && i == 7) throw DataError("seven", "a part");
+      });
+    } catch (...) {
+      inside = false;
+      throw;
+    }
+    inside = false;
+    for (const auto& n : calls) wrong += n != 1;
+    return in;
+  }
+  Params params;
+  static inline std::atomic<int> nested = 0, wrong = 0;
+};
+
 std::vector<std::uint64_t> sorted(std::vector<std::uint64_t> numbers) {
   std::ranges::sort(numbers);
   return numbers;
@@ -93,6 +124,31 @@ TEST_CASE("a chain delivers every event once") {
   CHECK(result.status.live_messages == 0);
   CHECK(result.status.max_live_messages <= 8);
   CHECK(seen->closed);
+}
+
+TEST_CASE("a body's parts are done once each, and no thread takes up a message among them") {
+  for (const int workers : {1, 4}) {
+    Sharing::nested = Sharing::wrong = 0;
+    PlanBuilder graph;
+    graph.registry.add<Sharing>("sharing");
+    const auto source = graph.add("counting", Counting::Params{.messages = 500, .events = 1});
+    const auto work = graph.add("sharing", Sharing::Params{}, {source}, workers);
+    graph.add("collecting", Collecting::Params{.seen = std::make_shared<Seen>()}, {work});
+    CHECK(run(graph).outcome == Outcome::done);
+    CHECK(Sharing::nested == 0);
+    CHECK(Sharing::wrong == 0);
+  }
+}
+
+TEST_CASE("an exception of one part fails the message, and the run goes on") {
+  PlanBuilder graph;
+  graph.registry.add<Sharing>("sharing");
+  const auto source = graph.add("counting", Counting::Params{.messages = 20, .events = 2});
+  const auto work = graph.add("sharing", Sharing::Params{.throws = true}, {source}, 2);
+  graph.add("collecting", Collecting::Params{.seen = std::make_shared<Seen>()}, {work});
+  const Result result = run(graph);
+  CHECK(result.outcome == Outcome::done);
+  CHECK(result.status.books.events.failed == Books::ByReason{{"seven", 40}});
 }
 
 TEST_CASE("an ordered sink sees the order of the source behind late messages and two limiters") {
