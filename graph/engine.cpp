@@ -27,7 +27,7 @@ class Engine::Impl {
  public:
   Impl(const Plan& plan, Registry& registry, RunControl& control, Trace* trace)
       : plan_(plan),
-        run_{plan, registry, control, ledger_, unique_run_name(plan.name), to_json(plan.resolved),
+        run_{plan,  registry, control, ledger_, unique_run_name(plan.name), to_json(plan.resolved),
              trace, true},
         // One more than the arena has: main waits in it for the end.
         threads_(global_control::max_allowed_parallelism,
