@@ -21,8 +21,8 @@ C, H, W = SHAPE
 def run_files(tmp_path_factory):
     """Three files of simulated events, found and written by pnflow."""
     directory = tmp_path_factory.mktemp("run")
-    finished(directory, simulated({"count": 10, "bad_pixels": 0.01},
-                                  cxi={"events_per_file": 4, **IN_ORDER}))
+    cxi = {"events_per_file": 4, "compression": "gzip:1", **IN_ORDER}
+    finished(directory, simulated({"count": 10, "bad_pixels": 0.01}, cxi=cxi))
     return cxi_files(directory)
 
 

@@ -60,7 +60,7 @@ FAULTS = [
     ("0 }", ["'capacity' of node 'q1' (limiter)", "out of range: 1 to 1000000"]),
     ("treshold", ["'engine' of node 'infer' (infer)", "did you mean 'threshold'?"]),
     ("many", ["'workers' of node 'peaks' (find_peaks)", "not an integer"]),
-    ("compression", ["node 'cxi' (cxi_writer): 'lzf'", "none, gzip or gzip:LEVEL"]),
+    ("compression", ["node 'cxi' (cxi_writer): 'lzf'", "none, gzip, gzip:LEVEL"]),
     ("cxii", ["which is not a node", "did you mean 'cxi'?"]),
 ]
 
