@@ -130,7 +130,7 @@ double write_all(const CxiWriter::Params& params, int events, int workers) {
             Context context(1);
             queue.push(
                 writer.prepare(batches[static_cast<std::size_t>(event) % batches.size()], context),
-                static_cast<std::size_t>(2 * workers));
+                2 * static_cast<std::size_t>(workers));
           }
         });
       }
