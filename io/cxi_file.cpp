@@ -155,12 +155,13 @@ CxiPart CxiFile::commit() {
   }
   output_.close();
   file_.commit();
-  return {.path = path(),
-          .format = format_,
-          .events = events(),
-          .most_peaks = most_peaks(),
-          .ids = has_ids(),
-          .mask = mask_};
+  return {
+      .path = path(),
+      .format = format_,
+      .events = events(),
+      .most_peaks = most_peaks(),
+      .ids = has_ids(),
+      .mask = mask_.empty() ? nullptr : std::make_shared<const std::vector<std::uint8_t>>(mask_)};
 }
 
 }  // namespace pnflow

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,9 @@ struct CxiPart {
   std::filesystem::path path;
   CxiFormat format;
   std::size_t events = 0;
-  std::size_t most_peaks = 1;      // columns of the peak lists
-  bool ids = false;                // whether there are ids
-  std::vector<std::uint8_t> mask;  // rows x width, 0 is good; empty: none
+  std::size_t most_peaks = 1;                             // columns of the peak lists
+  bool ids = false;                                       // whether there are ids
+  std::shared_ptr<const std::vector<std::uint8_t>> mask;  // rows x width, 0 is good; null: none
 };
 
 // One CXI file that is being written, in the layout that CrystFEL's `peak_list_type = cxi` reads:

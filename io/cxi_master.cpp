@@ -52,6 +52,10 @@ CxiMaster::CxiMaster(std::filesystem::path path, CxiOrigin origin)
     : path_(std::move(path)), origin_(std::move(origin)) {}
 
 void CxiMaster::add(CxiPart part) {
+  const auto alike = std::ranges::find_if(parts_, [&](const CxiPart& known) {
+    return known.mask && part.mask && *known.mask == *part.mask;
+  });
+  if (alike != parts_.end()) part.mask = alike->mask;
   const auto place = std::ranges::upper_bound(parts_, part.path, {}, &CxiPart::path);
   parts_.insert(place, std::move(part));
   outdated_ = true;
@@ -127,7 +131,7 @@ void CxiMaster::write_virtual(const h5::Output& output, hid_t links, const CxiDa
 void CxiMaster::write_mask(h5::Output& output, hid_t links) {
   const auto& first = parts_.front().mask;
   const bool one = std::ranges::all_of(parts_, [&](const CxiPart& p) { return p.mask == first; });
-  if (one && first.empty()) return;
+  if (one && !first) return;
   const CxiFormat& format = parts_.front().format;
   std::vector<hsize_t> extents = {events(), format.rows(), format.width};
   std::vector<hsize_t> chunk = {1, format.rows(), format.width};
@@ -149,10 +153,14 @@ void CxiMaster::write_mask(h5::Output& output, hid_t links) {
   std::vector<hsize_t> at(extents.size(), 0);
   for (const CxiPart& part : parts_) {
     // Entries that are not written are 0, which is good.
-    const auto bytes = std::as_bytes(std::span(part.mask));
-    const auto stored = compress_chunk(bytes, DType::u8, compression);
+    if (!part.mask) {
+      at[0] += part.events;
+      continue;
+    }
+    const auto stored =
+        compress_chunk(std::as_bytes(std::span(*part.mask)), DType::u8, compression);
     for (std::size_t event = 0; event < part.events; ++event, ++at[0]) {
-      if (!bytes.empty()) output.write_chunk(mask.get(), at, stored);
+      output.write_chunk(mask.get(), at, stored);
       if (one) return;
     }
   }

@@ -36,7 +36,7 @@ class CxiMaster {
 
   std::filesystem::path path_;
   CxiOrigin origin_;
-  std::vector<CxiPart> parts_;  // by name
+  std::vector<CxiPart> parts_;  // by name; equal masks are one
   bool outdated_ = false, written_ = false;
 };
 

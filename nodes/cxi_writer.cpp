@@ -203,7 +203,7 @@ void CxiWriter::write(std::unique_ptr<Prepared> prepared, Delivery&& delivery) {
 
 // Of the geometry beside the files.
 std::string CxiWriter::geometry_text(const CxiPart& part) const {
-  const bool mask = !part.mask.empty();
+  const bool mask = part.mask != nullptr;
   return geometry_ ? crystfel_for_cxi(geometry_->text, geometry_->geometry, mask)
                    : crystfel_skeleton(part.format, mask);
 }
