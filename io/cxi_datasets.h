@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "graph/dtype.h"
@@ -36,6 +38,18 @@ struct CxiDataset {
   Entry entry = Entry::number;
   const char* units = nullptr;  // an attribute, where it is not plain
 };
+
+// A column of the peak list.
+struct CxiPeakColumn {
+  const char* name;
+  std::variant<std::vector<float> CxiPeaks::*, std::vector<std::int32_t> CxiPeaks::*,
+               std::vector<double> CxiPeaks::*>
+      values;
+  const char* units = nullptr;
+};
+
+// Those that files of this format have, in the order in which they stand there.
+std::span<const CxiPeakColumn> cxi_peak_columns(const CxiFormat& format);
 
 // All of a file's but the mask, which may be one for all events. `ids`: some event has one.
 std::vector<CxiDataset> cxi_datasets(const CxiFormat& format, bool ids);

@@ -110,18 +110,9 @@ void CxiFile::write_peaks() {
   std::vector<std::int32_t> counts;
   for (const CxiPeaks& peaks : peaks_) counts.push_back(static_cast<std::int32_t>(peaks.size()));
   write_table(in_results("nPeaks"), counts, {events()});
-  write_peak_column("peakXPosRaw", &CxiPeaks::x);
-  write_peak_column("peakYPosRaw", &CxiPeaks::y);
-  write_peak_column("peakTotalIntensity", &CxiPeaks::total);
-  write_peak_column("peakMaximumValue", &CxiPeaks::maximum);
-  write_peak_column("peakSNR", &CxiPeaks::snr);
-  write_peak_column("peakNPixels", &CxiPeaks::npix);
-  write_peak_column("peakSegPosRaw", &CxiPeaks::panel);
-  if (!format_.laboratory) return;
-  write_peak_column("peakXLab", &CxiPeaks::lab_x, "m");
-  write_peak_column("peakYLab", &CxiPeaks::lab_y, "m");
-  write_peak_column("peakZLab", &CxiPeaks::lab_z, "m");
-  write_peak_column("peakResolution", &CxiPeaks::resolution, "1/nm");
+  for (const auto& [name, values, units] : cxi_peak_columns(format_)) {
+    std::visit([&](auto column) { write_peak_column(name, column, units); }, values);
+  }
 }
 
 void CxiFile::write_numbers() {
