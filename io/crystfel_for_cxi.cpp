@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "io/crystfel_keys.h"
 #include "io/crystfel_values.h"
 #include "io/cxi_file.h"
 
@@ -39,30 +40,6 @@ struct Line {
 
   std::string_view text, left, panel, key, value, comment;
 };
-
-// The number of "dim2" and the like.
-std::optional<std::size_t> dim_number(std::string_view key) {
-  constexpr std::string_view prefix = "dim";
-  if (!key.starts_with(prefix)) return {};
-  key.remove_prefix(prefix.size());
-  std::size_t number = 0;
-  for (const char digit : key) {
-    if (digit < '0' || digit > '9') return {};
-    number = 10 * number + static_cast<std::size_t>(digit - '0');
-  }
-  return number;
-}
-
-// The number of "mask3_data"; 0 for "mask", "mask_good" and the like.
-std::optional<std::size_t> mask_number(std::string_view key) {
-  if (key == "mask" || key == "mask_file" || key == "mask_good" || key == "mask_bad") return 0;
-  constexpr std::string_view prefix = "mask";
-  const bool numbered = key.size() > prefix.size() + 1 && key.starts_with(prefix) &&
-                        key[prefix.size()] >= '0' && key[prefix.size()] <= '7' &&
-                        key[prefix.size() + 1] == '_';
-  if (!numbered) return {};
-  return static_cast<std::size_t>(key[prefix.size()] - '0');
-}
 
 class Editor {
  public:
@@ -113,11 +90,11 @@ class Editor {
     if (line.panel.starts_with("bad")) return std::string(line.text);
     if (!line.is_global()) in_panels_ = true;
     if (line.key == "data") return said(line, cxi_path::data);
-    if (const auto dim = dim_number(line.key)) {
+    if (const auto dim = crystfel::dim_number(line.key)) {
       return *dim < dims.size() ? said(line, dims[*dim]) : commented(line);
     }
-    if (const auto mask = mask_number(line.key)) {
-      return has_file(*mask) ? std::string(line.text) : commented(line);
+    if (const auto mask = crystfel::mask_key(line.key)) {
+      return has_file(mask->number) ? std::string(line.text) : commented(line);
     }
     if (line.key.starts_with("saturation_map") && !maps_have_files()) return commented(line);
     if (!line.is_global()) return std::string(line.text);

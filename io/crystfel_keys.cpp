@@ -111,46 +111,26 @@ bool set(const Keys<Target>& keys, Target& target, std::string_view key, std::st
   return true;
 }
 
-// "mask3_badbits" is bad_bits of mask 3, and "mask_bad" that of mask 0.
 bool set_mask(GeometryPanel& panel, std::string_view key, std::string_view value) {
-  std::size_t number = 0;
-  if (key == "mask") {
-    key = "data";
-  } else if (key == "mask_file" || key == "mask_good" || key == "mask_bad") {
-    key.remove_prefix(5);
-  } else if (key.size() > 6 && key.starts_with("mask") && key[5] == '_' && key[4] >= '0' &&
-             key[4] < '0' + static_cast<char>(panel.masks.size())) {
-    number = static_cast<std::size_t>(key[4] - '0');
-    key.remove_prefix(6);
-    if (key == "good" || key == "bad") return false;
-  } else {
-    return false;
-  }
-  GeometryMask& mask = panel.masks[number];
-  if (key == "data") {
+  const auto known = mask_key(key);
+  if (!known) return false;
+  GeometryMask& mask = panel.masks[known->number];
+  if (known->key == "data") {
     mask.data = absolute_path(value);
-  } else if (key == "file") {
+  } else if (known->key == "file") {
     mask.file = value;
-  } else if (key == "good" || key == "goodbits") {
+  } else if (known->key.starts_with("good")) {
     mask.good_bits = bits(value);
-  } else if (key == "bad" || key == "badbits") {
-    mask.bad_bits = bits(value);
   } else {
-    return false;
+    mask.bad_bits = bits(value);
   }
   return true;
 }
 
 bool set_dim(PanelDraft& draft, std::string_view key, std::string_view value) {
-  constexpr std::size_t most = 32;  // HDF5's own limit
-  if (key.size() < 4 || key.size() > 5 || !key.starts_with("dim")) return false;
-  std::size_t number = 0;
-  for (const char digit : key.substr(3)) {
-    if (digit < '0' || digit > '9') return false;
-    number = 10 * number + static_cast<std::size_t>(digit - '0');
-  }
-  if (number >= most) return false;
-  draft.dims[number] = axis(value);
+  const auto number = dim_number(key);
+  if (!number) return false;
+  draft.dims[*number] = axis(value);
   return true;
 }
 
@@ -168,6 +148,34 @@ std::string unknown(std::string_view key, const std::vector<std::string>& known)
 }
 
 }  // namespace
+
+std::optional<MaskKey> mask_key(std::string_view key) {
+  if (key == "mask") return MaskKey{0, "data"};
+  if (key == "mask_file" || key == "mask_good" || key == "mask_bad") {
+    return MaskKey{0, key.substr(5)};
+  }
+  constexpr std::size_t masks = std::tuple_size_v<decltype(GeometryPanel::masks)>;
+  if (key.size() <= 6 || !key.starts_with("mask") || key[5] != '_' || key[4] < '0' ||
+      key[4] >= '0' + static_cast<char>(masks)) {
+    return {};
+  }
+  const MaskKey numbered{static_cast<std::size_t>(key[4] - '0'), key.substr(6)};
+  for (const std::string_view known : {"data", "file", "goodbits", "badbits"}) {
+    if (numbered.key == known) return numbered;
+  }
+  return {};
+}
+
+std::optional<std::size_t> dim_number(std::string_view key) {
+  constexpr std::size_t most = 32;  // HDF5's own limit
+  if (key.size() < 4 || key.size() > 5 || !key.starts_with("dim")) return {};
+  std::size_t number = 0;
+  for (const char digit : key.substr(3)) {
+    if (digit < '0' || digit > '9') return {};
+    number = 10 * number + static_cast<std::size_t>(digit - '0');
+  }
+  return number < most ? std::optional(number) : std::nullopt;
+}
 
 bool set_panel_key(PanelDraft& draft, std::string_view key, std::string_view value) {
   return set(panel_keys(), draft.panel, key, value) || set_mask(draft.panel, key, value) ||

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "io/crystfel_draft.h"
@@ -15,6 +18,17 @@ bool set_panel_key(PanelDraft& draft, std::string_view key, std::string_view val
 bool set_detector_key(CrystfelGeometry& geometry, std::string_view key, std::string_view value);
 
 bool set_bad_region_key(BadRegionDraft& draft, std::string_view key, std::string_view value);
+
+// "mask3_badbits" is badbits of mask 3, and "mask", "mask_bad" and their like are of mask 0: the
+// number and what is left; nothing for a key of no mask.
+struct MaskKey {
+  std::size_t number = 0;
+  std::string_view key;  // data, file, good, bad, goodbits or badbits
+};
+std::optional<MaskKey> mask_key(std::string_view key);
+
+// The number of "dim2" and its like, below HDF5's limit of 32.
+std::optional<std::size_t> dim_number(std::string_view key);
 
 // "unknown key 'min_sf'", with what was meant where a known key is near.
 std::string unknown_panel_key(std::string_view key);
