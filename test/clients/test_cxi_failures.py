@@ -40,12 +40,17 @@ def limit_file_size(run, size=resource.RLIM_INFINITY):
     resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+def send_until_full(run, push):
+    """A message whose file is closed, and one that finds no room."""
+    push.send(noise(0))
+    run.wait_for_line(r"_00000\.cxi: 4 events")
+    limit_file_size(run, SMALL)
+    push.send(noise(1))
+
+
 def test_a_full_disk_ends_the_run_and_loses_the_open_file_only(tmp_path):
     with Run(tmp_path, writer_behind_socket()) as run, Push(run.wait_running().endpoint()) as push:
-        push.send(noise(0))
-        run.wait_for_line(r"_00000\.cxi: 4 events")
-        limit_file_size(run, SMALL)
-        push.send(noise(1))
+        send_until_full(run, push)
         report = run.finish(status=1)
     assert (report["events"]["delivered"], report["events"]["failed"]) == (4, {"write": 4})
     assert re.search(r"cxi: message 1 of 'socket': .*_00001\.cxi\.partial: .*File too large",
@@ -60,10 +65,7 @@ def test_a_full_disk_ends_the_run_and_loses_the_open_file_only(tmp_path):
 def test_on_error_skip_goes_on_when_the_disk_has_room_again(tmp_path):
     topology = writer_behind_socket({"on_error": "skip"})
     with Run(tmp_path, topology) as run, Push(run.wait_running().endpoint()) as push:
-        push.send(noise(0))
-        run.wait_for_line(r"_00000\.cxi: 4 events")
-        limit_file_size(run, SMALL)
-        push.send(noise(1))
+        send_until_full(run, push)
         run.wait_for_line(r"error.*File too large")
         limit_file_size(run)
         push.send(noise(2))
@@ -97,10 +99,7 @@ def test_a_disk_that_is_full_in_the_end_fails_the_last_file(tmp_path, on_error, 
 def test_on_error_wait_goes_on_when_the_disk_has_room_again(tmp_path):
     topology = writer_behind_socket({"on_error": "wait"})
     with Run(tmp_path, topology) as run, Push(run.wait_running().endpoint()) as push:
-        push.send(noise(0))
-        run.wait_for_line(r"_00000\.cxi: 4 events")
-        limit_file_size(run, SMALL)
-        push.send(noise(1))
+        send_until_full(run, push)
         run.wait_for_line(r"warn.*_00001\.cxi\.partial: .*File too large: waiting")
         push.send(noise(2))
         time.sleep(1)  # several attempts
@@ -116,10 +115,7 @@ def test_on_error_wait_goes_on_when_the_disk_has_room_again(tmp_path):
 def test_waiting_for_a_disk_ends_with_the_second_signal(tmp_path):
     topology = writer_behind_socket({"on_error": "wait"})
     with Run(tmp_path, topology) as run, Push(run.wait_running().endpoint()) as push:
-        push.send(noise(0))
-        run.wait_for_line(r"_00000\.cxi: 4 events")
-        limit_file_size(run, SMALL)
-        push.send(noise(1))
+        send_until_full(run, push)
         run.wait_for_line("waiting until")
         run.signal()
         run.wait_for_line("stopping: what has been received")
