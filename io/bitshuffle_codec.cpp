@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "graph/error.h"
@@ -13,33 +14,44 @@ namespace pnflow::codecs {
 namespace {
 
 constexpr std::size_t header_bytes = 12;
+constexpr std::size_t size_bytes = 4;      // in front of each block
 constexpr std::size_t block_multiple = 8;  // bitshuffle transposes groups of 8 elements
 constexpr int zstd_level = 3;
 
 [[noreturn]] void damaged(const std::string& what) { throw DataError("damaged chunk", what); }
 
-// bitshuffle believes the size in front of each block, so a stream is walked before it is decoded:
-// no block may end behind the stored bytes, and all of them must be used up.
-void check_blocks(ConstBytes stored, std::size_t elements, std::size_t element_bytes,
-                  std::size_t block_elements) {
-  const std::size_t tail = elements % block_elements;
-  const std::size_t blocks = elements / block_elements + (tail - tail % block_multiple > 0 ? 1 : 0);
-  std::size_t at = 0;
+// bitshuffle believes the size in front of each block, so each is looked at first: no block may end
+// behind the stored bytes, and all of them must be used up. Block by block, because a walk over all
+// of them beforehand would wait for memory at each one.
+void decompress_blocks(ConstBytes stored, std::size_t element_bytes, std::size_t block_elements,
+                       BitshuffleCompressor compressor, Bytes out) {
+  const auto decompress =
+      compressor == BitshuffleCompressor::lz4 ? bshuf_decompress_lz4 : bshuf_decompress_zstd;
+  const std::size_t elements = out.size() / element_bytes;
+  const std::size_t shuffled = elements - elements % block_multiple;
+  const std::size_t blocks = (shuffled + block_elements - 1) / block_elements;
   for (std::size_t block = 0; block < blocks; ++block) {
-    if (stored.size() - at < 4) damaged(fmt::format("block {} of {} is missing", block, blocks));
-    const std::size_t size = big_endian<std::uint32_t>(stored.subspan(at));
-    at += 4;
-    if (size > stored.size() - at || size > std::numeric_limits<std::int32_t>::max()) {
-      damaged(fmt::format("block {} of {} claims {} bytes, {} are left", block, blocks, size,
-                          stored.size() - at));
+    if (stored.size() < size_bytes)
+      damaged(fmt::format("block {} of {} is missing", block, blocks));
+    const std::size_t size = big_endian<std::uint32_t>(stored);
+    const std::size_t left = stored.size() - size_bytes;
+    if (size > left || size > std::numeric_limits<std::int32_t>::max()) {
+      damaged(
+          fmt::format("block {} of {} claims {} bytes, {} are left", block, blocks, size, left));
     }
-    at += size;
+    const std::size_t here = std::min(block_elements, shuffled - block * block_elements);
+    const std::int64_t used =
+        decompress(stored.data(), out.data(), here, element_bytes, block_elements);
+    if (used < 0 || static_cast<std::size_t>(used) != size_bytes + size) {
+      damaged(fmt::format("block {} of {} is corrupt (code {})", block, blocks, used));
+    }
+    stored = stored.subspan(size_bytes + size);
+    out = out.subspan(here * element_bytes);
   }
-  const std::size_t leftover = elements % block_multiple * element_bytes;
-  if (stored.size() - at != leftover) {
-    damaged(
-        fmt::format("{} bytes behind the last block, expected {}", stored.size() - at, leftover));
+  if (stored.size() != out.size()) {  // elements that are no whole group are stored as they are
+    damaged(fmt::format("{} bytes behind the last block, expected {}", stored.size(), out.size()));
   }
+  std::ranges::copy(stored, out.begin());
 }
 
 }  // namespace
@@ -53,22 +65,16 @@ void bitshuffle_decode(ConstBytes stored, std::size_t element_bytes, std::size_t
   if (block_elements == 0 || block_elements % block_multiple != 0) {
     damaged(fmt::format("bitshuffle blocks of {} elements", block_elements));
   }
-  const std::size_t elements = out.size() / element_bytes;
-  std::int64_t used = 0;
-  if (compressor == BitshuffleCompressor::none) {
-    if (stored.size() != out.size()) {
-      damaged(fmt::format("{} stored bytes, expected {}", stored.size(), out.size()));
-    }
-    used = bshuf_bitunshuffle(stored.data(), out.data(), elements, element_bytes, block_elements);
-  } else {
-    check_blocks(stored, elements, element_bytes, block_elements);
-    const auto decompress =
-        compressor == BitshuffleCompressor::lz4 ? bshuf_decompress_lz4 : bshuf_decompress_zstd;
-    used = decompress(stored.data(), out.data(), elements, element_bytes, block_elements);
+  if (compressor != BitshuffleCompressor::none) {
+    decompress_blocks(stored, element_bytes, block_elements, compressor, out);
+    return;
   }
-  if (used < 0 || static_cast<std::size_t>(used) != stored.size()) {
-    damaged(fmt::format("a bitshuffle block is corrupt (code {})", used));
+  if (stored.size() != out.size()) {
+    damaged(fmt::format("{} stored bytes, expected {}", stored.size(), out.size()));
   }
+  const std::int64_t used = bshuf_bitunshuffle(
+      stored.data(), out.data(), out.size() / element_bytes, element_bytes, block_elements);
+  if (used < 0) damaged(fmt::format("bitshuffle cannot undo it (code {})", used));
 }
 
 void bitshuffle_decode_chunk(ConstBytes stored, std::size_t element_bytes,
