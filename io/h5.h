@@ -2,6 +2,7 @@
 
 #include <hdf5.h>
 
+#include <mutex>
 #include <utility>
 
 // Thin RAII over HDF5's C interface, for sources inside io/ only.
@@ -65,6 +66,22 @@ class SilentErrors {
  private:
   H5E_auto2_t function_ = nullptr;
   void* data_ = nullptr;
+};
+
+// While it lives, no other thread that takes turns calls HDF5. Not needed for safety: threads that
+// make many short calls at the same time hand HDF5's lock over at each of them, which takes longer
+// than the calls. To be held for metadata only, and not twice by one thread.
+class Turn {
+ public:
+  Turn() : lock_(mutex()) {}
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+
+  std::lock_guard<std::mutex> lock_;
 };
 
 }  // namespace pnflow::h5

@@ -80,6 +80,7 @@ Hdf5Image::Hdf5Image(std::span<const std::byte> bytes) : bytes_(bytes) {
   }
   check_superblock(bytes);
   check_root_group(bytes);
+  const h5::Turn turn;
   const h5::SilentErrors silent;
   const h5::Properties access(H5Pcreate(H5P_FILE_ACCESS));
   H5FD_file_image_callbacks_t callbacks = {allocate_image, copy_image, resize_image, free_image,
@@ -95,6 +96,11 @@ Hdf5Image::Hdf5Image(std::span<const std::byte> bytes) : bytes_(bytes) {
   }
   file_ = h5::File(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access.get()));
   if (!file_) throw DataError("damaged metadata", "HDF5 cannot open the message");
+}
+
+Hdf5Image::~Hdf5Image() {
+  const h5::Turn turn;
+  file_.reset();
 }
 
 }  // namespace pnflow

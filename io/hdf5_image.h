@@ -16,6 +16,7 @@ class Hdf5Image {
  public:
   // Throws DataError("not HDF5"), DataError("truncated"), DataError("damaged metadata").
   explicit Hdf5Image(std::span<const std::byte> bytes);
+  ~Hdf5Image();
   Hdf5Image(const Hdf5Image&) = delete;
   Hdf5Image& operator=(const Hdf5Image&) = delete;
 

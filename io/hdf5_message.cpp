@@ -39,6 +39,7 @@ bool Hdf5Message::has_link(const std::string& path) const {
 }
 
 std::optional<Hdf5Dataset> Hdf5Message::find(std::span<const std::string> paths) const {
+  const h5::Turn turn;
   const h5::SilentErrors silent;
   for (const std::string& path : paths) {
     if (!has_link(path)) continue;
