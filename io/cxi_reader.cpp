@@ -4,13 +4,29 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include "graph/error.h"
 #include "io/cxi_file.h"
+#include "io/timestamps.h"
 
 namespace pnflow {
-namespace {}  // namespace
+namespace {
+
+// Entry `index` of a dataset; nothing when it cannot be read. T is the dataset's type.
+template <class T>
+std::optional<std::vector<T>> entry_of(const Hdf5Dataset& dataset, std::size_t index) {
+  std::vector<T> values(elements_of(dataset.event_shape()));
+  try {
+    dataset.read_event(index, std::as_writable_bytes(std::span(values)));
+  } catch (const DataError&) {
+    return {};
+  }
+  return values;
+}
+
+}  // namespace
 
 std::string cxi_result(std::string_view name) {
   return fmt::format("{}/{}", cxi_path::results, name);
@@ -49,13 +65,24 @@ std::optional<std::vector<double>> CxiReader::numbers(const std::string& path,
   const Hdf5Dataset* found = dataset(path);
   if (found == nullptr || index >= found->events()) return {};
   return dispatch(found->info().dtype, [&](auto zero) -> std::optional<std::vector<double>> {
-    std::vector<decltype(zero)> values(elements_of(found->event_shape()));
-    try {
-      found->read_event(index, std::as_writable_bytes(std::span(values)));
-    } catch (const DataError&) {
-      return {};
+    const auto values = entry_of<decltype(zero)>(*found, index);
+    if (!values) return {};
+    return std::vector<double>(values->begin(), values->end());
+  });
+}
+
+// Not by numbers(): a double has no room for the nanoseconds.
+std::optional<std::uint64_t> CxiReader::timestamp(std::size_t event) const {
+  const Hdf5Dataset* found = dataset(cxi_path::timestamp);
+  if (found == nullptr || event >= found->events()) return {};
+  return dispatch(found->info().dtype, [&](auto zero) -> std::optional<std::uint64_t> {
+    const auto values = entry_of<decltype(zero)>(*found, event);
+    if (!values || values->size() != 1) return {};
+    if constexpr (std::is_floating_point_v<decltype(zero)>) {
+      return packed_from(static_cast<double>(values->front()));
+    } else {
+      return static_cast<std::uint64_t>(values->front());
     }
-    return std::vector<double>(values.begin(), values.end());
   });
 }
 

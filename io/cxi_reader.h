@@ -41,6 +41,9 @@ class CxiReader {
   // when it has no axes); nothing when they cannot be read.
   std::optional<std::vector<double>> numbers(const std::string& path, std::size_t index) const;
 
+  // The packed time stamp of an event, to the last bit; nothing when it cannot be read.
+  std::optional<std::uint64_t> timestamp(std::size_t event) const;
+
   // Entries of nPeaks.
   std::size_t events() const;
   // What nPeaks says of an event, as it stands; nothing when it cannot be read.

@@ -68,6 +68,8 @@ TEST_CASE("peak lists are read back as pnflow wrote them") {
   CHECK(file.peaks(2).size() == 1);
   CHECK_FALSE(file.peak_count(3));
   CHECK(file.peaks(3).empty());
+  CHECK(file.timestamp(2) == 102);
+  CHECK_FALSE(file.timestamp(3));
   CHECK(file.normalized() == false);
   CHECK(file.panels() == 2);
   const auto mask = file.mask(2);
@@ -147,6 +149,16 @@ struct Tables {
     REQUIRE(H5Dwrite(dataset.get(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
   }
 };
+
+TEST_CASE("time stamps are read to the last nanosecond") {
+  constexpr std::uint64_t stamp = (std::uint64_t{1'700'000'000} << 32U) + 7;
+  Tables tables;
+  tables.timestamps = {stamp, stamp + 1};
+  const auto bytes = tables.file();
+  const CxiReader file(bytes);
+  CHECK(file.timestamp(0) == stamp);
+  CHECK(file.timestamp(1) == stamp + 1);
+}
 
 TEST_CASE("everything that CrystFEL trips over is one fault, in words that name it") {
   struct Case {
