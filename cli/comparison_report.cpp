@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <iterator>
-#include <string_view>
-#include <utility>
 
 #include "cli/json_number.h"
+#include "cli/report_line.h"
 
 namespace pnflow {
 namespace {
@@ -21,17 +19,6 @@ double per_event(std::size_t count, const SpotCounts& spots) {
 
 std::string percent(double ratio) {
   return std::isfinite(ratio) ? fmt::format("{:.1f}%", 100 * ratio) : "-";
-}
-
-std::string decimals(double value, int count) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, count) : "-";
-}
-
-template <class... Args>
-void line(std::string& text, std::string_view word, fmt::format_string<Args...> format,
-          Args&&... args) {
-  fmt::format_to(std::back_inserter(text), "  {:<11}{}\n", word,
-                 fmt::format(format, std::forward<Args>(args)...));
 }
 
 ordered_json counts_json(const SpotCounts& spots) {
@@ -57,18 +44,18 @@ ordered_json counts_json(const SpotCounts& spots) {
 }
 
 void add_chunks(std::string& text, const StreamComparison& comparison) {
-  line(text, "chunks", "{}; {} hits, {} indexed with {} crystals", comparison.chunks,
-       comparison.hits, comparison.indexed, comparison.crystals);
+  add_line(text, "chunks", "{}; {} hits, {} indexed with {} crystals", comparison.chunks,
+           comparison.hits, comparison.indexed, comparison.crystals);
   if (comparison.elsewhere > 0) {
-    line(text, "", "{} of images in none of the files, the first {}", comparison.elsewhere,
-         comparison.first_elsewhere);
+    add_line(text, "", "{} of images in none of the files, the first {}", comparison.elsewhere,
+             comparison.first_elsewhere);
   }
   if (comparison.repeated > 0) {
-    line(text, "", "{} of an event that had one already: not compared", comparison.repeated);
+    add_line(text, "", "{} of an event that had one already: not compared", comparison.repeated);
   }
-  line(text, "events", "{} in {} CXI file{}; {} have a chunk, {} have none", comparison.events,
-       comparison.files, comparison.files == 1 ? "" : "s", comparison.with_chunk,
-       comparison.events - comparison.with_chunk);
+  add_line(text, "events", "{} in {} CXI file{}; {} have a chunk, {} have none", comparison.events,
+           comparison.files, comparison.files == 1 ? "" : "s", comparison.with_chunk,
+           comparison.events - comparison.with_chunk);
 }
 
 }  // namespace
@@ -105,24 +92,25 @@ std::string comparison_text(const StreamComparison& comparison, const Comparison
   std::string text =
       fmt::format("{}: CrystFEL stream format {}\n", comparison.stream, comparison.version);
   add_chunks(text, comparison);
-  line(text, "compared", "{} indexed events, within {:g} pixels", spots.events, options.radius);
-  line(text, "recall", "{}: of {} reflections, {} have a peak", percent(spots.recall()),
-       spots.reflections, spots.found);
+  add_line(text, "compared", "{} indexed events, within {:g} pixels", spots.events, options.radius);
+  add_line(text, "recall", "{}: of {} reflections, {} have a peak", percent(spots.recall()),
+           spots.reflections, spots.found);
   if (spots.weak > 0) {
-    line(text, "", "{} below {:g} sigma are not asked for", spots.weak, options.min_snr);
+    add_line(text, "", "{} below {:g} sigma are not asked for", spots.weak, options.min_snr);
   }
-  if (spots.off_panel > 0) line(text, "", "{} are not on their panel", spots.off_panel);
-  line(text, "precision", "{}: of {} peaks, {} have a reflection", percent(spots.precision()),
-       spots.peaks, spots.explained);
-  line(text, "offset", "x mean {}, RMS {}; y mean {}, RMS {} pixels, peak minus reflection",
-       decimals(spots.offsets.mean_x(), 3), decimals(spots.offsets.rms_x(), 3),
-       decimals(spots.offsets.mean_y(), 3), decimals(spots.offsets.rms_y(), 3));
-  line(text, "spots", "{} peaks and {} reflections per indexed event; {} peaks per event",
-       decimals(per_event(spots.peaks, spots), 1), decimals(per_event(spots.reflections, spots), 1),
-       decimals(per_event(comparison.all_spots.peaks, comparison.all_spots), 1));
-  for (const std::string& damage : comparison.damage) line(text, "damage", "{}", damage);
+  if (spots.off_panel > 0) add_line(text, "", "{} are not on their panel", spots.off_panel);
+  add_line(text, "precision", "{}: of {} peaks, {} have a reflection", percent(spots.precision()),
+           spots.peaks, spots.explained);
+  add_line(text, "offset", "x mean {}, RMS {}; y mean {}, RMS {} pixels, peak minus reflection",
+           decimals(spots.offsets.mean_x(), 3), decimals(spots.offsets.rms_x(), 3),
+           decimals(spots.offsets.mean_y(), 3), decimals(spots.offsets.rms_y(), 3));
+  add_line(text, "spots", "{} peaks and {} reflections per indexed event; {} peaks per event",
+           decimals(per_event(spots.peaks, spots), 1),
+           decimals(per_event(spots.reflections, spots), 1),
+           decimals(per_event(comparison.all_spots.peaks, comparison.all_spots), 1));
+  for (const std::string& damage : comparison.damage) add_line(text, "damage", "{}", damage);
   if (comparison.damaged > comparison.damage.size()) {
-    line(text, "", "and {} more", comparison.damaged - comparison.damage.size());
+    add_line(text, "", "and {} more", comparison.damaged - comparison.damage.size());
   }
   return text;
 }

@@ -10,6 +10,7 @@
 
 #include "cli/bench.h"
 #include "cli/compare_stream.h"
+#include "cli/evaluate.h"
 #include "cli/gpu.h"
 #include "cli/inspect.h"
 #include "cli/nodes.h"
@@ -23,10 +24,10 @@
 namespace {
 
 using AddCommand = void (*)(CLI::App&, int&);
-constexpr AddCommand commands[] = {pnflow::add_run_command,     pnflow::add_validate_command,
-                                   pnflow::add_nodes_command,   pnflow::add_push_command,
-                                   pnflow::add_inspect_command, pnflow::add_compare_stream_command,
-                                   pnflow::add_bench_command,   pnflow::add_gpu_command};
+constexpr AddCommand commands[] = {
+    pnflow::add_run_command,      pnflow::add_validate_command, pnflow::add_nodes_command,
+    pnflow::add_push_command,     pnflow::add_inspect_command,  pnflow::add_compare_stream_command,
+    pnflow::add_evaluate_command, pnflow::add_bench_command,    pnflow::add_gpu_command};
 
 constexpr int run_time_error = 1;
 constexpr int wrong_command_line = 2;

@@ -22,8 +22,8 @@ def described() -> dict[str, dict]:
 # ---------------------------------------------------------------- help
 
 @pytest.mark.parametrize("command, options, codes", [
-    ([], ["--help", "--version", "run", "validate", "nodes", "push", "compare-stream", "bench",
-          "gpu"], [0, 1, 2, 3, 4, 130]),
+    ([], ["--help", "--version", "run", "validate", "nodes", "push", "compare-stream", "evaluate",
+          "bench", "gpu"], [0, 1, 2, 3, 4, 130]),
     (["run"], ["graph", "--set", "--report", "--strict", "--quiet"], [0, 1, 2, 3, 4, 130]),
     (["validate"], ["graph", "--set", "--resolved"], [0, 2]),
     (["nodes"], ["type", "--plugin", "--json"], [0, 2]),
@@ -31,6 +31,8 @@ def described() -> dict[str, dict]:
                 "--queue", "--timeout", "--linger", "--shape", "--dtype", "--seed"], [0, 1, 2]),
     (["compare-stream"], ["files", "--radius", "--min-snr", "--events", "--json", "--png",
                           "--event"], [0, 1, 2, 130]),
+    (["evaluate"], ["files", "--truth", "--graph", "--set", "--radius", "--json", "--png"],
+     [0, 1, 2, 3, 130]),
     (["gpu"], ["--measure", "--engines", "--json"], [0, 1]),
     (["bench"], ["graph", "--node", "--set", "--workers", "--min-time", "--repetitions", "--json",
                  "--messages", "--memory", "--push", "--cold"], [0, 1, 2, 130]),
