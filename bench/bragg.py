@@ -5,7 +5,7 @@
     .venv/bin/python bench/bragg.py DIRECTORY --tune           # searches on train.h5, by F1
     .venv/bin/python bench/bragg.py DIRECTORY --set peaks.min_snr=6   # another setting, valid.h5
 
-DIRECTORY holds train.h5, valid.h5, mask.h5 and score.py, which says what recall and precision are.
+DIRECTORY holds train.h5, valid.h5 and mask.h5. `pnflow evaluate` says what recall and precision are.
 --tune starts from the first value of each setting in SEARCH (what pnflow does by itself) and tries the
 others, one setting after the other; it keeps a value that makes F1, the harmonic mean of recall and
 precision, better by 0.0005 or more. It does not open valid.h5.
@@ -18,7 +18,6 @@ import json
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 from harness import PNFLOW, ROOT
 
@@ -40,32 +39,23 @@ SEARCH = {
 
 
 def score(data: pathlib.Path, frames: str, settings: dict) -> dict:
-    """What score.py says of the peaks in these frames."""
-    values = {"source.files": f"[{data / frames}]", "infer.mask": data / "mask.h5",
-              "cxi.compression": "none", **settings}
-    with tempfile.TemporaryDirectory() as directory:
-        command = [PNFLOW, "run", CONFIG]
-        for name, value in {**values, "cxi.directory": directory}.items():
-            command += ["--set", f"{name}={value}"]
-        done = subprocess.run(list(map(str, command)), text=True, capture_output=True)
-        if done.returncode != 0:
-            sys.exit(done.stderr)
-        files = sorted(pathlib.Path(directory).glob("*_0*.cxi"))
-        found = pathlib.Path(directory) / "score.json"
-        subprocess.run([sys.executable, data / "score.py", *files, data / frames, "--json", found],
-                       check=True, stdout=subprocess.DEVNULL)
-        result = json.loads(found.read_text())
-    result["f1"] = 2 / (1 / result["recall"] + 1 / result["precision"])
-    return result
+    """What `pnflow evaluate` says of the peaks in these frames."""
+    command = [PNFLOW, "evaluate", "--json", "--truth", data / frames, "--graph", CONFIG]
+    for name, value in {"infer.mask": data / "mask.h5", **settings}.items():
+        command += ["--set", f"{name}={value}"]
+    done = subprocess.run(list(map(str, command)), text=True, capture_output=True)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)
 
 
 def line(result: dict) -> str:
-    bins = " / ".join(f"{value:.2f}" for name, value in result.items()
-                      if name.startswith("recall_snr_"))
+    bins = " / ".join(f"{each['recall']:.2f}" for each in result["recall_by_snr"])
+    peaks, position = result["peaks"], result["position"]
     return (f"recall {result['recall']:.4f} ({bins})  precision {result['precision']:.4f}  "
-            f"F1 {result['f1']:.4f}  duplicate {result['duplicate']}, false {result['false']}, of "
-            f"which on blanks {result['false_on_blanks']}  position {result['error_median']:.3f} px, "
-            f"offset {result['bias_fs']:+.3f} {result['bias_ss']:+.3f}")
+            f"F1 {result['f1']:.4f}  duplicate {peaks['duplicate']}, false {peaks['false']}, of "
+            f"which on blanks {peaks['false_on_blanks']}  position {position['median']:.3f} px, "
+            f"offset {position['mean_fs']:+.3f} {position['mean_ss']:+.3f}")
 
 
 def tune(data: pathlib.Path, settings: dict):
