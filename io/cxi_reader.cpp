@@ -36,7 +36,8 @@ bool CxiReader::is_cxi(std::span<const std::string> paths) {
   return std::ranges::find(paths, cxi_result("nPeaks")) != paths.end();
 }
 
-CxiReader::CxiReader(std::span<const std::byte> bytes) : message_(bytes) {
+CxiReader::CxiReader(std::span<const std::byte> bytes, const std::filesystem::path& file)
+    : message_(bytes, file) {
   const std::vector<std::string> paths = message_.paths();
   if (!is_cxi(paths)) throw DataError("not CXI", "there is no " + cxi_result("nPeaks"));
   for (const std::string& path : paths) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <optional>
@@ -29,8 +30,10 @@ struct StoredPeak {
 // Safe to use from several threads.
 class CxiReader {
  public:
-  // Throws what Hdf5Message throws, and DataError("not CXI") without /entry_1/result_1/nPeaks.
-  explicit CxiReader(std::span<const std::byte> bytes);
+  // `file` as Hdf5Message has it: a master (io/cxi_master.h) is read with its parts then, and what
+  // a part that is missing holds is what cannot be read. Throws what Hdf5Message throws, and
+  // DataError("not CXI") without /entry_1/result_1/nPeaks.
+  explicit CxiReader(std::span<const std::byte> bytes, const std::filesystem::path& file = {});
 
   // Whether these are the paths of a CXI file with peaks.
   static bool is_cxi(std::span<const std::string> paths);

@@ -9,42 +9,18 @@
 #include <string_view>
 
 #include "graph/error.h"
+#include "io/copy_block.h"
 #include "io/scratch.h"
 
 namespace pnflow {
-namespace {
-
-std::size_t product(std::span<const std::size_t> extents) {
-  std::size_t product = 1;
-  for (const std::size_t extent : extents) product *= extent;
-  return product;
-}
-
-// Copies the part of a chunk that belongs to the event's array, axis by axis: `extent` elements per
-// axis, rows at the last one. `from` and `to` have the shapes `from_shape` and `to_shape`.
-void copy_block(std::span<const std::size_t> extent, std::span<const std::size_t> from_shape,
-                std::span<const std::size_t> to_shape, std::size_t element_bytes,
-                const std::byte* from, std::byte* to) {
-  if (extent.size() <= 1) {
-    std::memcpy(to, from, (extent.empty() ? 1 : extent[0]) * element_bytes);
-    return;
-  }
-  const std::size_t from_step = product(from_shape.subspan(1)) * element_bytes;
-  const std::size_t to_step = product(to_shape.subspan(1)) * element_bytes;
-  for (std::size_t i = 0; i < extent[0]; ++i) {
-    copy_block(extent.subspan(1), from_shape.subspan(1), to_shape.subspan(1), element_bytes,
-               from + i * from_step, to + i * to_step);
-  }
-}
-
-}  // namespace
 
 Hdf5Dataset::Hdf5Dataset(std::shared_ptr<const Hdf5Image> image, h5::Dataset dataset,
-                         const std::string& path)
-    : layout_(read_layout(dataset.get(), path, image->bytes())), bytes_(image->bytes()) {
+                         const std::string& path, std::shared_ptr<const Hdf5Sources> sources)
+    : layout_(read_layout(dataset.get(), path, image->bytes(), sources != nullptr)),
+      bytes_(image->bytes()) {
   static std::atomic<std::uint64_t> counter = 1;
   serial_ = counter++;
-  const DatasetInfo& info = layout_.info;
+  DatasetInfo& info = layout_.info;
   event_bytes_ = elements_of(event_shape()) * size_of(info.dtype);
   if (layout_.kind == Hdf5Layout::Kind::chunked) {
     chunk_bytes_ = elements_of(info.chunk) * size_of(info.dtype);
@@ -53,6 +29,9 @@ Hdf5Dataset::Hdf5Dataset(std::shared_ptr<const Hdf5Image> image, h5::Dataset dat
   } else if (layout_.kind == Hdf5Layout::Kind::by_hdf5) {
     image_ = std::move(image);
     dataset_ = std::move(dataset);
+  } else if (layout_.kind == Hdf5Layout::Kind::in_sources) {
+    sources_ = std::move(sources);
+    describe_sources();
   }
 }
 
@@ -87,6 +66,7 @@ void Hdf5Dataset::read_event(std::size_t event, std::span<std::byte> out) const 
       case Hdf5Layout::Kind::chunked: read_chunks(event, out); break;
       case Hdf5Layout::Kind::contiguous: read_contiguous(event, out); break;
       case Hdf5Layout::Kind::by_hdf5: read_by_hdf5(event, out); break;
+      case Hdf5Layout::Kind::in_sources: read_sources(event, out); break;
     }
   } catch (const DataError& error) {
     throw DataError(error.reason(),
@@ -97,7 +77,8 @@ void Hdf5Dataset::read_event(std::size_t event, std::span<std::byte> out) const 
 std::size_t Hdf5Dataset::events_at_once() const {
   switch (layout_.kind) {
     case Hdf5Layout::Kind::chunked: return info().chunk[0];
-    case Hdf5Layout::Kind::contiguous: return 1;
+    case Hdf5Layout::Kind::contiguous:
+    case Hdf5Layout::Kind::in_sources: return 1;
     case Hdf5Layout::Kind::by_hdf5: break;
   }
   return events();

@@ -10,12 +10,16 @@
 
 namespace pnflow {
 
+class Hdf5Sources;
+
 // One dataset of an HDF5 file in memory; its first axis counts events. A dataset without axes is
 // one event. Cheap to move. The file's bytes must outlive it.
 class Hdf5Dataset {
  public:
-  // `dataset` stays with this object. Throws what read_layout() throws.
-  Hdf5Dataset(std::shared_ptr<const Hdf5Image> image, h5::Dataset dataset, const std::string& path);
+  // `dataset` stays with this object. Throws what read_layout() throws. Without `sources` no
+  // virtual dataset can be read.
+  Hdf5Dataset(std::shared_ptr<const Hdf5Image> image, h5::Dataset dataset, const std::string& path,
+              std::shared_ptr<const Hdf5Sources> sources = nullptr);
 
   const DatasetInfo& info() const { return layout_.info; }
   std::size_t events() const;
@@ -27,7 +31,8 @@ class Hdf5Dataset {
   // Pixels of one event in C order and native byte order into `out`, event_bytes() long and aligned
   // to the element. Thread-safe, and without HDF5's lock unless the data are stored in a way that
   // only HDF5 knows. A chunk that cannot be read costs only the events that it holds.
-  // Throws DataError("damaged chunk" or "truncated"), std::out_of_range, std::invalid_argument.
+  // Throws DataError("damaged chunk" or "truncated"; of a virtual dataset also "missing part", and
+  // "wrong dtype" where a source's numbers may not fit), std::out_of_range, std::invalid_argument.
   void read_event(std::size_t event, std::span<std::byte> out) const;
 
   // Events that reading one of them decompresses together, or that wait for HDF5's lock.
@@ -42,6 +47,8 @@ class Hdf5Dataset {
 
  private:
   void read_by_hdf5(std::size_t event, std::span<std::byte> out) const;
+  void describe_sources();
+  void read_sources(std::size_t event, std::span<std::byte> out) const;
   void read_contiguous(std::size_t event, std::span<std::byte> out) const;
   void read_chunks(std::size_t event, std::span<std::byte> out) const;
   void decode(const StoredChunk& chunk, std::span<std::byte> out) const;
@@ -51,6 +58,7 @@ class Hdf5Dataset {
   Hdf5Layout layout_;
   std::shared_ptr<const Hdf5Image> image_;
   h5::Dataset dataset_;  // open only where reading needs HDF5
+  std::shared_ptr<const Hdf5Sources> sources_;
   std::span<const std::byte> bytes_;
   std::size_t event_bytes_ = 0;
   std::size_t chunk_bytes_ = 0;

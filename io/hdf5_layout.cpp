@@ -162,6 +162,24 @@ void read_contiguous(hid_t dataset, Hdf5Layout& layout, std::size_t image_bytes)
   layout.chunks = {{address, *bytes, 0, address != HADDR_UNDEF}};
 }
 
+// Whether each block is one that Hdf5Dataset can read.
+void check_sources(Hdf5Layout& layout) {
+  DatasetInfo& info = layout.info;
+  if (!bytes_of(info.shape, info.dtype)) implausible(info, "");
+  info.sources = layout.sources.size();
+  for (const VirtualSource& source : layout.sources) {
+    bool inside = source.shape.size() == info.shape.size() && source.first < info.shape[0] &&
+                  source.shape[0] <= info.shape[0] - source.first;
+    for (std::size_t axis = 1; inside && axis < info.shape.size(); ++axis) {
+      inside = source.shape[axis] <= info.shape[axis];
+    }
+    if (!inside) fail("damaged metadata", info.path, "a block outside of the virtual dataset");
+    if (!source.whole) {
+      fail("unsupported layout", info.path, "not whole datasets, one behind the other");
+    }
+  }
+}
+
 }  // namespace
 
 hid_t h5_type_of(DType dtype) {
@@ -180,7 +198,8 @@ hid_t h5_type_of(DType dtype) {
   return H5T_IEEE_F64LE;
 }
 
-Hdf5Layout read_layout(hid_t dataset, const std::string& path, std::span<const std::byte> image) {
+Hdf5Layout read_layout(hid_t dataset, const std::string& path, std::span<const std::byte> image,
+                       bool virtual_too) {
   const h5::SilentErrors silent;
   Hdf5Layout layout;
   DatasetInfo& info = layout.info;
@@ -189,9 +208,11 @@ Hdf5Layout read_layout(hid_t dataset, const std::string& path, std::span<const s
   if (!properties) fail("damaged metadata", path, "no creation properties");
   // Before anything else: these two can make HDF5 open other files that the message names.
   const H5D_layout_t kind = H5Pget_layout(properties.get());
-  if (kind == H5D_VIRTUAL || H5Pget_external_count(properties.get()) != 0) {
+  if ((kind == H5D_VIRTUAL && !virtual_too) || H5Pget_external_count(properties.get()) != 0) {
     fail("unsupported layout", path, "the data are said to be in other files");
   }
+  // Without an end it is refused here; HDF5 would look into the sources for its shape.
+  layout.sources = virtual_sources(dataset, path);
   info.dtype = read_dtype(dataset, path);
   const h5::Dataspace space(H5Dget_space(dataset));
   info.shape = read_shape(space.get(), path);
@@ -213,6 +234,9 @@ Hdf5Layout read_layout(hid_t dataset, const std::string& path, std::span<const s
   } else if (kind == H5D_CONTIGUOUS) {
     layout.kind = Hdf5Layout::Kind::contiguous;
     read_contiguous(dataset, layout, image.size());
+  } else if (kind == H5D_VIRTUAL) {
+    layout.kind = Hdf5Layout::Kind::in_sources;
+    check_sources(layout);
   } else {
     layout.kind = Hdf5Layout::Kind::by_hdf5;
     // HDF5 1.10 copies as many bytes as the shape says, however few the header holds.

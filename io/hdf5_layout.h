@@ -11,6 +11,7 @@
 #include "graph/dtype.h"
 #include "io/filters.h"
 #include "io/h5.h"
+#include "io/hdf5_virtual.h"
 
 namespace pnflow {
 
@@ -21,6 +22,8 @@ struct DatasetInfo {
   Shape shape;
   Shape chunk;                  // extents of a chunk; empty when the data are not chunked
   std::vector<Filter> filters;  // in the order in which the writer applied them
+  // Of a virtual dataset, its sources; chunk and filters are those of the first that is there.
+  std::size_t sources = 0;
 };
 
 // Where a chunk lies in the file.
@@ -36,12 +39,14 @@ struct Hdf5Layout {
   enum class Kind {
     chunked,     // `chunks`, the grid in C order
     contiguous,  // `chunks[0]`
-    by_hdf5      // stored inside the header, or behind a filter that only HDF5's plugins know
+    by_hdf5,     // stored inside the header, or behind a filter that only HDF5's plugins know
+    in_sources   // `sources`; what none of them has is the fill value
   };
   DatasetInfo info;
   Kind kind = Kind::chunked;
   Shape grid;  // chunks along each axis
   std::vector<StoredChunk> chunks;
+  std::vector<VirtualSource> sources;
   std::array<std::byte, 8> fill{};  // one element
 };
 
@@ -50,9 +55,11 @@ hid_t h5_type_of(DType dtype);
 
 // Asks HDF5 for all of it, holding its lock for each question only. `image` is the whole file:
 // chunks that do not lie inside it are marked by DataError when they are read, not here. Allocates
-// in proportion to the chunks that are there, whatever the dataset claims to be.
+// in proportion to the chunks that are there, whatever the dataset claims to be. No other file is
+// opened; with `virtual_too` false a virtual dataset is one of an "unsupported layout".
 // Throws DataError: "wrong dtype", "wrong shape", "implausible size", "unknown filter N",
 // "unsupported layout", "damaged metadata".
-Hdf5Layout read_layout(hid_t dataset, const std::string& path, std::span<const std::byte> image);
+Hdf5Layout read_layout(hid_t dataset, const std::string& path, std::span<const std::byte> image,
+                       bool virtual_too = false);
 
 }  // namespace pnflow

@@ -8,6 +8,7 @@
 
 #include "graph/error.h"
 #include "io/hdf5_header.h"
+#include "io/hdf5_sources.h"
 
 namespace pnflow {
 namespace {
@@ -16,8 +17,10 @@ constexpr int max_depth = 16;  // of groups
 
 }  // namespace
 
-Hdf5Message::Hdf5Message(std::span<const std::byte> bytes)
-    : image_(std::make_shared<const Hdf5Image>(bytes)) {}
+Hdf5Message::Hdf5Message(std::span<const std::byte> bytes, const std::filesystem::path& file)
+    : image_(std::make_shared<const Hdf5Image>(bytes)) {
+  if (!file.empty()) sources_ = std::make_shared<const Hdf5Sources>(file);
+}
 
 // Asks link by link: HDF5 would follow soft and external links on the way, the latter into files of
 // this machine that the message names.
@@ -39,7 +42,7 @@ bool Hdf5Message::has_link(const std::string& path) const {
 }
 
 std::optional<Hdf5Dataset> Hdf5Message::find(std::span<const std::string> paths) const {
-  const h5::Turn turn;
+  std::optional<h5::Turn> turn(std::in_place);
   const h5::SilentErrors silent;
   for (const std::string& path : paths) {
     if (!has_link(path)) continue;
@@ -51,7 +54,10 @@ std::optional<Hdf5Dataset> Hdf5Message::find(std::span<const std::string> paths)
       H5Oclose(object);
       continue;
     }
-    return Hdf5Dataset(image_, h5::Dataset(object), path);
+    h5::Dataset dataset(object);
+    // The files of a virtual dataset are opened in turns of their own.
+    if (sources_ != nullptr) turn.reset();
+    return Hdf5Dataset(image_, std::move(dataset), path, sources_);
   }
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,8 +20,10 @@ namespace pnflow {
 // object and its datasets. Safe to use from several threads; HDF5's lock is held for metadata only.
 class Hdf5Message {
  public:
+  // `file`: whose bytes these are. Then virtual datasets can be read, out of files that it names
+  // relative to itself; a message from elsewhere names none of this machine's.
   // Throws DataError("not HDF5"), DataError("truncated"), DataError("damaged metadata").
-  explicit Hdf5Message(std::span<const std::byte> bytes);
+  explicit Hdf5Message(std::span<const std::byte> bytes, const std::filesystem::path& file = {});
 
   // The first of `paths` that is a dataset of this file (links into other files are not followed).
   // Nothing when none is: whether a missing field is an error is the caller's to say.
@@ -45,6 +48,7 @@ class Hdf5Message {
   bool has_link(const std::string& path) const;
 
   std::shared_ptr<const Hdf5Image> image_;
+  std::shared_ptr<const Hdf5Sources> sources_;
 };
 
 }  // namespace pnflow

@@ -24,11 +24,14 @@ class Hdf5ArrayField final : public MessageField {
   std::string storage() const override {
     const DatasetInfo& info = dataset_.info();
     std::vector<std::string> parts;
+    if (info.sources > 0) parts.push_back(fmt::format("in {} other files", info.sources));
     if (!info.chunk.empty()) parts.push_back("chunks of " + to_string(info.chunk));
     for (const Filter& filter : info.filters) parts.push_back(describe(filter));
     return parts.empty() ? "contiguous" : fmt::format("{}", fmt::join(parts, ", "));
   }
-  std::optional<std::size_t> stored_bytes() const override { return dataset_.stored_bytes(); }
+  std::optional<std::size_t> stored_bytes() const override {
+    return dataset_.info().sources > 0 ? std::nullopt : std::optional(dataset_.stored_bytes());
+  }
 
  private:
   Hdf5Dataset dataset_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,8 +15,9 @@ namespace pnflow {
 // A message, or a data file, that is HDF5: the arrays are its datasets, by path.
 class Hdf5Reader final : public MessageReader {
  public:
-  // Throws what Hdf5Message throws.
-  explicit Hdf5Reader(std::span<const std::byte> bytes) : message_(bytes) {}
+  // `file` as Hdf5Message has it. Throws what that throws.
+  explicit Hdf5Reader(std::span<const std::byte> bytes, const std::filesystem::path& file = {})
+      : message_(bytes, file) {}
 
   std::string_view format() const override { return "HDF5"; }
   // Those of LCLStreamer's configurations, then those of CXI files.

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <optional>
 
 #include "graph/error.h"
 
@@ -24,6 +26,48 @@ std::string text_of(hid_t properties, std::size_t index, const Get& get, const s
   return text;
 }
 
+// In the name of a file % stands twice.
+std::string file_name(const std::string& mapped) {
+  std::string name;
+  for (std::size_t i = 0; i < mapped.size(); ++i) {
+    name += mapped[i];
+    if (mapped[i] == '%' && i + 1 < mapped.size() && mapped[i + 1] == '%') ++i;
+  }
+  return name;
+}
+
+// The corners of a selection that has no gaps.
+struct Block {
+  std::vector<hsize_t> first, shape;
+
+  bool begins_at_zero(std::size_t from_axis) const {
+    return std::all_of(first.begin() + static_cast<std::ptrdiff_t>(from_axis), first.end(),
+                       [](hsize_t at) { return at == 0; });
+  }
+};
+
+std::optional<Block> block_of(hid_t space) {
+  const int rank = H5Sget_simple_extent_ndims(space);
+  std::array<hsize_t, H5S_MAX_RANK> first{}, last{};
+  if (rank < 1 || H5Sget_select_bounds(space, first.data(), last.data()) < 0) return {};
+  Block block;
+  hsize_t elements = 1;
+  for (std::size_t axis = 0; axis < static_cast<std::size_t>(rank); ++axis) {
+    block.first.push_back(first[axis]);
+    block.shape.push_back(last[axis] - first[axis] + 1);
+    elements *= block.shape.back();
+  }
+  if (H5Sget_select_npoints(space) != static_cast<hssize_t>(elements)) return {};
+  return block;
+}
+
+// Whether the source's selection is all of a dataset of that shape.
+bool is_all(hid_t space, const std::vector<hsize_t>& shape) {
+  if (H5Sget_select_type(space) == H5S_SEL_ALL) return true;
+  const auto block = block_of(space);
+  return block && block->begins_at_zero(0) && block->shape == shape;
+}
+
 }  // namespace
 
 std::vector<VirtualSource> virtual_sources(hid_t dataset, const std::string& path) {
@@ -36,17 +80,21 @@ std::vector<VirtualSource> virtual_sources(hid_t dataset, const std::string& pat
   std::vector<VirtualSource> sources(count);
   for (std::size_t i = 0; i < count; ++i) {
     VirtualSource& source = sources[i];
-    source.file = text_of(properties.get(), i, H5Pget_virtual_filename, path);
+    source.file = file_name(text_of(properties.get(), i, H5Pget_virtual_filename, path));
     source.dataset = text_of(properties.get(), i, H5Pget_virtual_dsetname, path);
-    const h5::Dataspace block(H5Pget_virtual_vspace(properties.get(), i));
-    const int rank = block ? H5Sget_simple_extent_ndims(block.get()) : -1;
-    std::array<hsize_t, H5S_MAX_RANK> first{}, last{};
-    if (rank < 1 || H5Sget_select_bounds(block.get(), first.data(), last.data()) < 0) damaged(path);
-    source.first = first[0];
-    for (std::size_t axis = 0; axis < static_cast<std::size_t>(rank); ++axis) {
-      source.shape.push_back(last[axis] - first[axis] + 1);
+    const h5::Dataspace to(H5Pget_virtual_vspace(properties.get(), i));
+    const h5::Dataspace from(H5Pget_virtual_srcspace(properties.get(), i));
+    if (!to || !from) damaged(path);
+    const auto block = block_of(to.get());
+    if (!block) {
+      throw DataError("unsupported layout",
+                      fmt::format("{}: a virtual dataset whose blocks have gaps or no end", path));
     }
+    source.first = block->first[0];
+    source.shape = block->shape;
+    source.whole = block->begins_at_zero(1) && is_all(from.get(), block->shape);
   }
+  std::ranges::sort(sources, {}, &VirtualSource::first);
   return sources;
 }
 

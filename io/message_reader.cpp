@@ -37,7 +37,7 @@ std::string MessageField::text(std::size_t) const {
 
 std::unique_ptr<MessageReader> open_message(std::span<const std::byte> bytes,
                                             const OpenOptions& options) {
-  if (looks_like_hdf5(bytes)) return std::make_unique<Hdf5Reader>(bytes);
+  if (looks_like_hdf5(bytes)) return std::make_unique<Hdf5Reader>(bytes, options.file);
   if (starts_with(bytes, "PK\x03\x04")) return std::make_unique<NpzReader>(bytes, options);
   if (starts_with(bytes, "YAPN")) return std::make_unique<NpayReader>(bytes, options);
   if (SimplonMessage::recognises(bytes)) return std::make_unique<SimplonReader>(bytes, options);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -72,6 +73,8 @@ struct OpenOptions {
   // Of one array once it is decompressed; one that claims more is of "implausible size", before
   // anything is allocated for it. What is read where it lies, or chunk by chunk, has no such limit.
   std::size_t max_array_bytes = std::size_t{4} << 30U;
+  // HDF5 only: the file whose bytes these are, when it may have virtual datasets over other files.
+  std::filesystem::path file{};
   // Simplon only: the message that began the series, which must outlive the reader; and the shape
   // of an image where there is none.
   std::span<const std::byte> start{};
