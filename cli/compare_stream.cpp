@@ -27,11 +27,12 @@ constexpr int interrupted = 130;
 // The event with its peaks; the reflections come from its chunk, if there is one.
 EventDetail detail_of(CxiFileSet& files, const CxiFileSet::Place& place, std::size_t number) {
   const CxiFileSet::File& file = *place.file;
-  const CxiReader& reader = files.reader(file);
   EventDetail detail;
   detail.file = file.name;
   detail.number = number;
   detail.index = place.index;
+  detail.fault = files.fault(place);
+  const CxiReader& reader = files.reader(file);
   detail.is_cxi = true;
   detail.peaks = reader.peaks(place.index);
   detail.mask = reader.mask(place.index);
@@ -82,15 +83,16 @@ class Comparison {
       fmt::print("{}{}", options_.events ? "\n" : "",
                  comparison_text(comparison, options_.comparison));
     }
-    int exit_code = comparison.damaged > 0 ? damaged : 0;
+    int exit_code = comparison.damaged > 0 || comparison.unreadable > 0 ? damaged : 0;
     if (drawn_ && !draw()) exit_code = damaged;
     if (options_.json) {
       fmt::print("{}\n",
                  json_.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     }
     if (comparison.with_chunk > 0) return exit_code;
-    fmt::print(stderr, "pnflow compare-stream: no chunk of '{}' is of an event of these files\n",
-               comparison.stream);
+    fmt::print(stderr, "pnflow compare-stream: no chunk of '{}' is of an event of these files{}\n",
+               comparison.stream,
+               comparison.of_a_master ? "; it names a master: give that beside its parts" : "");
     return not_read;
   }
 
@@ -143,19 +145,24 @@ constexpr const char* footer =
     "Offsets are those of the peaks from their nearest reflection, in pixels. CrystFEL measures\n"
     "from the corner of the first pixel, CXI files from its centre: half a pixel is taken off.\n\n"
     "An event is known by the name of its file and its number in it; the path counts only where\n"
-    "two files have the same name. Chunks of other images, and events without a chunk, are\n"
-    "counted. The stream is read chunk by chunk, so it may be of any length. Where it is damaged\n"
+    "two files have the same name. Chunks may name a run's master or the files that it consists\n"
+    "of, whichever was given; events of a part that is not there are counted and not compared.\n"
+    "Chunks of other images, and events without a chunk, are counted. The stream is read chunk by "
+    "chunk, so it may be of any length. Where it is damaged\n"
     "or cut, the line is named, and all other chunks count.\n\n"
     "JSON: {stream, format, radius, min_snr, files, events {all, with_chunk, without_chunk},\n"
-    "chunks {all, hits, indexed, crystals, elsewhere, first_elsewhere, repeated}, damaged,\n"
+    "chunks {all, hits, indexed, crystals, elsewhere, first_elsewhere, repeated, unreadable,\n"
+    "first_unreadable}, damaged,\n"
     "damage [text], indexed, all, each [...], picture}. indexed (over the indexed events) and all\n"
     "(over those with a chunk): {events, crystals, peaks, explained, reflections, found, weak,\n"
     "off_panel, stream_peaks, recall, precision, peaks_per_event, reflections_per_event,\n"
     "offset {peaks, mean_x, mean_y, rms_x, rms_y}}; each, of --events: {event, file, index,\n"
     "indexed, and the same of one event}.\n\n"
-    "Exit codes: 0, 1 the stream is damaged or cut, or the picture cannot be drawn, 2 a file is\n"
-    "missing or not what it should be, or they have no event in common, or no such event, 130\n"
-    "interrupted.";
+    "Exit codes: 0, 1 the stream is damaged or cut, or events cannot be read, or the picture "
+    "cannot\n"
+    "be drawn, 2 a file is missing or not what it should be, or they have no event in common, or "
+    "no\n"
+    "such event, 130 interrupted.";
 
 }  // namespace
 

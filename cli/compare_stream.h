@@ -24,9 +24,9 @@ struct CompareStreamOptions {
 };
 
 // Prints how far pnflow's peaks and CrystFEL's reflections agree. Returns the exit code: 0; 1 the
-// stream is damaged or cut, or the picture cannot be drawn; 2 a file is missing or is not what it
-// should be, no chunk is of an event of these files, or there is no such event. SIGINT and SIGTERM
-// end the process with 130.
+// stream is damaged or cut, or events cannot be read, or the picture cannot be drawn; 2 a file is
+// missing or is not what it should be, no chunk is of an event of these files, or there is no such
+// event. SIGINT and SIGTERM end the process with 130.
 int compare_stream_files(const CompareStreamOptions& options);
 
 // Adds `pnflow compare-stream` to the command line; its exit code goes to `exit_code`.

@@ -50,8 +50,13 @@ void add_chunks(std::string& text, const StreamComparison& comparison) {
     add_line(text, "", "{} of images in none of the files, the first {}", comparison.elsewhere,
              comparison.first_elsewhere);
   }
+  if (comparison.of_a_master) add_line(text, "", "some are of a master: give it beside its parts");
   if (comparison.repeated > 0) {
     add_line(text, "", "{} of an event that had one already: not compared", comparison.repeated);
+  }
+  if (comparison.unreadable > 0) {
+    add_line(text, "", "{} of an event that cannot be read: not compared; the first: {}",
+             comparison.unreadable, comparison.first_unreadable);
   }
   add_line(text, "events", "{} in {} CXI file{}; {} have a chunk, {} have none", comparison.events,
            comparison.files, comparison.files == 1 ? "" : "s", comparison.with_chunk,
@@ -134,7 +139,11 @@ ordered_json comparison_json(const StreamComparison& comparison, const Compariso
             {"first_elsewhere", comparison.first_elsewhere.empty()
                                     ? ordered_json(nullptr)
                                     : ordered_json(comparison.first_elsewhere)},
-            {"repeated", comparison.repeated}}},
+            {"repeated", comparison.repeated},
+            {"unreadable", comparison.unreadable},
+            {"first_unreadable", comparison.first_unreadable.empty()
+                                     ? ordered_json(nullptr)
+                                     : ordered_json(comparison.first_unreadable)}}},
           {"damaged", comparison.damaged},
           {"damage", comparison.damage},
           {"indexed", counts_json(comparison.indexed_spots)},

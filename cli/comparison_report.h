@@ -17,7 +17,8 @@ nlohmann::ordered_json comparison_json(const ComparedEvent& event);
 std::string comparison_text(const StreamComparison& comparison, const ComparisonOptions& options);
 // {stream, format, radius, min_snr,
 //  files, events {all, with_chunk, without_chunk},
-//  chunks {all, hits, indexed, crystals, elsewhere, first_elsewhere, repeated},
+//  chunks {all, hits, indexed, crystals, elsewhere, first_elsewhere, repeated,
+//         unreadable, first_unreadable},
 //  damaged, damage [text],
 //  indexed, all: counts {events, crystals, peaks, explained, reflections, found, weak, off_panel,
 //                        stream_peaks, recall, precision, peaks_per_event, reflections_per_event,

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <iterator>
+#include <span>
 
 #include "graph/error.h"
 #include "io/cxi_file.h"
@@ -21,10 +21,22 @@ std::string file_name(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }
 
+std::string path_of(const CxiMasterPart& part, const std::string& master) {
+  return (std::filesystem::path(master).parent_path() / part.file).string();
+}
+
+std::vector<CxiMasterPart> parts_of(const std::string& name, std::span<const std::byte> bytes) {
+  try {
+    return master_parts(bytes, name);
+  } catch (const DataError& error) {
+    throw RunError(fmt::format("'{}': {}", name, error.what()));
+  }
+}
+
 }  // namespace
 
 struct CxiFileSet::OpenFile {
-  explicit OpenFile(const File& file) : of(&file), map(file.name), reader(map.bytes()) {}
+  explicit OpenFile(const File& file) : of(&file), map(file.name), reader(map.bytes(), file.name) {}
 
   const File* of;
   MappedFile map;
@@ -32,26 +44,71 @@ struct CxiFileSet::OpenFile {
 };
 
 CxiFileSet::CxiFileSet(const std::vector<std::string>& files) {
+  std::vector<const File*> masters;  // whose parts are among the files
   for (const std::string& name : files) {
     files_.push_back(std::make_unique<File>());
     File* file = files_.back().get();
     file->name = name;
     file->first = events_;
     const CxiReader& cxi = reader(*file);
-    file->seen.resize(cxi.events());
-    events_ += cxi.events();
+    file->parts = parts_of(name, open_.back()->map.bytes());
+    if (parts_are_among(files, file->parts, name)) {
+      masters.push_back(file);
+      continue;
+    }
+    file->events = cxi.events();
+    file->seen.resize(file->events);
+    events_ += file->events;
     const DatasetInfo* images = cxi.info(cxi_path::data);
     if (images != nullptr && images->shape.size() == 3) {
       file->height = images->shape[1];
       file->width = images->shape[2];
     }
-    by_path_[full_path(name)] = file;
-    const auto [entry, added] = by_name_.try_emplace(file_name(name), file);
-    if (!added) entry->second = nullptr;
+    add_name(name, {{.first = 0, .events = file->events, .file = file}});
   }
+  for (const auto& file : files_) add_parts(*file);
+  for (const File* master : masters) add_master(*master);
 }
 
 CxiFileSet::~CxiFileSet() = default;
+
+void CxiFileSet::add_name(const std::string& name, const Ranges& ranges) {
+  // A file that was named itself is found there, and not through a master.
+  if (!by_path_.try_emplace(full_path(name), ranges).second) return;
+  const auto [entry, added] = by_name_.try_emplace(file_name(name), ranges);
+  if (!added) entry->second.clear();
+}
+
+// The parts of a master that is there without them: an event of theirs is one of its own.
+void CxiFileSet::add_parts(File& master) {
+  if (master.events == 0) return;
+  for (const CxiMasterPart& part : master.parts) {
+    add_name(path_of(part, master.name),
+             {{.first = 0, .events = part.events, .file = &master, .index = part.first}});
+  }
+}
+
+// A master that is there with its parts: an event of it is one of theirs.
+void CxiFileSet::add_master(const File& master) {
+  Ranges ranges;
+  for (const CxiMasterPart& part : master.parts) {
+    const Ranges& found = named(path_of(part, master.name));
+    if (found.size() != 1) continue;
+    ranges.push_back(found.front());
+    ranges.back().first = part.first;
+    ranges.back().events = std::min(part.events, found.front().events);
+  }
+  add_name(master.name, ranges);
+}
+
+const CxiFileSet::Ranges& CxiFileSet::named(const std::string& path) const {
+  static const Ranges none;
+  if (const auto found = by_path_.find(full_path(path)); found != by_path_.end()) {
+    return found->second;
+  }
+  const auto found = by_name_.find(file_name(path));
+  return found == by_name_.end() ? none : found->second;
+}
 
 // Programs that work side by side take the images of neighbouring files.
 const CxiReader& CxiFileSet::reader(const File& file) {
@@ -73,21 +130,28 @@ const CxiReader& CxiFileSet::reader(const File& file) {
 std::optional<CxiFileSet::Place> CxiFileSet::find(const StreamChunk& chunk) {
   const auto index = chunk.event_index();
   if (!index) return {};
-  auto found = by_path_.find(full_path(chunk.file));
-  if (found == by_path_.end()) {
-    found = by_name_.find(file_name(chunk.file));
-    if (found == by_name_.end() || found->second == nullptr) return {};
+  for (const Range& range : named(chunk.file)) {
+    if (*index < range.first || *index - range.first >= range.events) continue;
+    return Place{range.file, *index - range.first + range.index};
   }
-  if (*index >= found->second->seen.size()) return {};
-  return Place{found->second, *index};
+  return {};
 }
 
 std::optional<CxiFileSet::Place> CxiFileSet::find(std::size_t number) {
-  if (number >= events_) return {};
-  const auto behind =
-      std::ranges::upper_bound(files_, number, {}, [](const auto& file) { return file->first; });
-  File* file = std::prev(behind)->get();
-  return Place{file, number - file->first};
+  for (const auto& file : files_) {
+    if (number >= file->first && number - file->first < file->events) {
+      return Place{file.get(), number - file->first};
+    }
+  }
+  return {};
+}
+
+std::string CxiFileSet::fault(const Place& place) {
+  std::string fault = fault_at(place.file->parts, place.index);
+  if (fault.empty() && !reader(*place.file).peak_count(place.index)) {
+    fault = fmt::format("event {} of '{}' cannot be read", place.index, place.file->name);
+  }
+  return fault;
 }
 
 }  // namespace pnflow

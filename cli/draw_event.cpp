@@ -186,8 +186,8 @@ class Painter {
 
 Drawing draw_event(const EventDetail& event, const DrawingOptions& options) {
   if (!event.image) {
-    throw RunError(
-        fmt::format("event {} of '{}' has no image that can be read", event.index, event.file));
+    throw RunError(fmt::format("event {} of '{}' has no image that can be read{}{}", event.index,
+                               event.file, event.fault.empty() ? "" : ": ", event.fault));
   }
   return Painter(event, options).draw(options.colours);
 }

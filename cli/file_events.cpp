@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "graph/error.h"
+#include "io/cxi_master_parts.h"
 #include "io/find_files.h"
+#include "io/hdf5_image.h"
 #include "io/mapped_file.h"
 #include "io/message_reader.h"
 #include "io/record_reader.h"
@@ -41,9 +43,10 @@ struct FileEvents::File {
 };
 
 FileEvents::FileEvents(const std::vector<std::string>& patterns, std::size_t count) {
-  for (const std::string& name : find_files(patterns)) {
+  const std::vector<std::string> names = find_files(patterns);
+  for (const std::string& name : names) {
     try {
-      add(name);
+      add(name, names);
     } catch (const DataError& error) {
       throw RunError(fmt::format("'{}': {}", name, error.what()));
     }
@@ -53,7 +56,7 @@ FileEvents::FileEvents(const std::vector<std::string>& patterns, std::size_t cou
 
 FileEvents::~FileEvents() = default;
 
-void FileEvents::add(const std::string& name) {
+void FileEvents::add(const std::string& name, const std::vector<std::string>& all) {
   auto file = std::make_unique<File>(name);
   if (looks_like_record(file->map.bytes())) {
     throw RunError(
@@ -61,7 +64,16 @@ void FileEvents::add(const std::string& name) {
                     "for data files",
                     name));
   }
-  file->reader = open_message(file->map.bytes());
+  if (looks_like_hdf5(file->map.bytes())) {
+    const auto parts = master_parts(file->map.bytes(), name);
+    if (parts_are_among(all, parts, name)) return;
+    for (const CxiMasterPart& part : parts) {
+      if (part.fault.empty()) continue;
+      throw RunError(fmt::format("'{}' lacks the {} events of {}: {}", name, part.events, part.file,
+                                 part.fault));
+    }
+  }
+  file->reader = open_message(file->map.bytes(), {.file = name});
   const FieldNames& names = file->reader->usual_names();
   file->image = file->reader->find(names.image);
   if (!file->image) {

@@ -10,10 +10,12 @@ namespace pnflow {
 
 // The events of data files, one file after the other: HDF5 and CXI files, and whatever else
 // open_message() reads, under the names that its format usually has. Pixels are as they are stored.
+// A CXI master has the events of its parts; it is passed over when they are among the files.
 class FileEvents : public EventSupply {
  public:
   // `count`: events that are given at most; 0: all. Throws RunError that names the file: no such
-  // file, not a file of events, images of another type or size than those of the file before.
+  // file, not a file of events, images of another type or size than those of the file before, a
+  // master without one of its parts.
   FileEvents(const std::vector<std::string>& patterns, std::size_t count);
   ~FileEvents() override;
 
@@ -25,7 +27,7 @@ class FileEvents : public EventSupply {
 
  private:
   struct File;
-  void add(const std::string& name);
+  void add(const std::string& name, const std::vector<std::string>& all);
   // The file that an event is in, whose number there takes its place.
   const File& find(std::size_t& event) const;
 

@@ -100,7 +100,8 @@ struct FileSummary {
   NumberSummary photon_energy, wavelength;  // eV, angstrom; one is converted from the other
   PixelStatistics pixels;
   std::optional<CxiSummary> cxi;
-  std::vector<CxiMasterPart> parts;  // of a CXI master, whose events are theirs and not counted
+  std::vector<CxiMasterPart> parts;  // of a CXI master
+  bool counted_in_parts = false;     // which are among the files: its events are not counted again
   std::vector<ControlSummary> controls;
   std::vector<Damage> damage;
 
@@ -125,6 +126,7 @@ struct EventDetail {
   std::string file;
   std::size_t number = 0;       // through all files, as it was asked for
   std::size_t index = 0;        // in its file
+  std::string fault;            // of the part of a master that it is in, which cannot be read
   std::uint64_t timestamp = 0;  // 0: not known
   double photon_energy = std::numeric_limits<double>::quiet_NaN();  // eV
   PixelStatistics pixels;

@@ -60,9 +60,9 @@ class Inspection {
  public:
   explicit Inspection(const InspectOptions& options)
       : options_(options),
-        inspector_(options.event         ? options.event
-                   : options.png.empty() ? std::nullopt
-                                         : std::optional<std::size_t>(0)) {}
+        inspector_(options.files, options.event         ? options.event
+                                  : options.png.empty() ? std::nullopt
+                                                        : std::optional<std::size_t>(0)) {}
 
   int run() {
     for (const std::string& file : options_.files) inspector_.find_starts(file);
@@ -135,9 +135,11 @@ constexpr const char* footer =
     "What a file is, is seen from its content. Every array is read to its end, so that all damage\n"
     "is found; of a record (a tar archive of messages) every message. A Simplon start message "
     "serves\n"
-    "the images of its run in all files, also those in front of it. Of a CXI master its parts are\n"
-    "looked for, which read as zeros when they are not there. With several files the last\n"
-    "line is their sum.\n\n"
+    "the images of its run in all files, also those in front of it. The events of a CXI master "
+    "are\n"
+    "those of its parts; a part that is not there, which HDF5 reads as zeros, is damage. They are\n"
+    "not counted when the parts are among the files themselves. With several files the last line\n"
+    "is their sum.\n\n"
     "The picture: brightness is logarithmic; peaks of a CXI file stand in the middle of circles,\n"
     "brown pixels are masked, magenta ones not finite.\n\n"
     "JSON: {files: [...], sum: {files, events, bytes, damaged, faulty, not_read}, event, "

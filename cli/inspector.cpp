@@ -45,8 +45,8 @@ CxiSummary summarize_cxi(const CxiReader& file) {
   CxiSummary summary;
   std::vector<std::size_t> counts;
   for (std::size_t event = 0; event < file.events(); ++event) {
-    const auto count = std::max<std::int64_t>(0, file.peak_count(event).value_or(0));
-    counts.push_back(static_cast<std::size_t>(count));
+    const auto count = file.peak_count(event);
+    if (count) counts.push_back(static_cast<std::size_t>(std::max<std::int64_t>(0, *count)));
   }
   if (!counts.empty()) {
     const auto [least, most] = std::ranges::minmax(counts);
@@ -73,6 +73,18 @@ void add_attributes(std::span<const std::byte> bytes, FileSummary& summary) {
     for (ArraySummary& array : summary.arrays) array.attributes = file.attributes(array.name);
   } catch (const DataError& error) {
     summary.damage.push_back({0, "", {}, error.reason(), std::string(error.detail())});
+  }
+}
+
+// What is missing of a master; nothing when the bytes are none.
+void add_parts(std::span<const std::byte> bytes, FileSummary& summary) {
+  summary.parts = master_parts(bytes, summary.file);
+  for (const CxiMasterPart& part : summary.parts) {
+    if (part.fault.empty()) continue;
+    summary.damage.push_back({summary.messages, cxi_path::data, part.first, "missing part",
+                              fmt::format("{}: {}; its {} events are not there for pnflow, and "
+                                          "HDF5 reads them as zeros",
+                                          part.file, part.fault, part.events)});
   }
 }
 
@@ -136,7 +148,7 @@ void Inspector::add_messages(MessageFile& file, FileSummary& summary) {
   try {
     while (const auto message = file.next()) {
       try {
-        add_message(message->bytes.raw(), summary);
+        add_message(message->bytes.raw(), file.is_record() ? "" : summary.file, summary);
       } catch (const DataError& error) {
         // A record is of a known kind, whatever is in it.
         if (!file.is_record() && is_unknown(error)) {
@@ -181,24 +193,9 @@ void Inspector::add_control(const SimplonMessage& message, std::span<const std::
   summary.controls.push_back(std::move(control));
 }
 
-// False when the bytes are no master.
-bool Inspector::add_master(std::span<const std::byte> bytes, FileSummary& summary) {
-  auto parts = master_parts(bytes, summary.file);
-  if (parts.empty()) return false;
-  add_kind(summary, "CXI master");
-  add_attributes(bytes, summary);
-  for (const CxiMasterPart& part : parts) {
-    if (part.fault.empty()) continue;
-    summary.damage.push_back(
-        {summary.messages, cxi_path::data, part.first, "missing part",
-         fmt::format("{}: {}; its {} events read as zeros", part.file, part.fault, part.events)});
-  }
-  summary.parts = std::move(parts);
-  return true;
-}
-
-void Inspector::add_message(std::span<const std::byte> bytes, FileSummary& summary) {
-  OpenOptions options;
+void Inspector::add_message(std::span<const std::byte> bytes, const std::string& file,
+                            FileSummary& summary) {
+  OpenOptions options{.file = file};
   if (SimplonMessage::recognises(bytes)) {
     const SimplonMessage message(bytes);
     if (message.kind() != SimplonMessage::Kind::image) {
@@ -209,11 +206,18 @@ void Inspector::add_message(std::span<const std::byte> bytes, FileSummary& summa
       options.start = found->second;
     }
   }
-  if (looks_like_hdf5(bytes) && add_master(bytes, summary)) return;
+  if (looks_like_hdf5(bytes) && !file.empty()) add_parts(bytes, summary);
+  const bool master = !summary.parts.empty();
+  if (master && parts_are_among(all_, summary.parts, file)) {
+    summary.counted_in_parts = true;
+    add_kind(summary, "CXI master");
+    add_attributes(bytes, summary);
+    return;
+  }
   const auto reader = open_message(bytes, options);
   std::optional<CxiReader> cxi;
-  if (reader->format() == "HDF5" && CxiReader::is_cxi(reader->names())) cxi.emplace(bytes);
-  add_kind(summary, cxi ? "CXI" : std::string(reader->format()));
+  if (reader->format() == "HDF5" && CxiReader::is_cxi(reader->names())) cxi.emplace(bytes, file);
+  add_kind(summary, !cxi ? std::string(reader->format()) : master ? "CXI master" : "CXI");
 
   WantedEvent wanted;
   EventDetail detail;
@@ -229,6 +233,7 @@ void Inspector::add_message(std::span<const std::byte> bytes, FileSummary& summa
   if (wanted.detail != nullptr && wanted.index < events) {
     detail.number = *wanted_;
     detail.index = summary.events + wanted.index;
+    detail.fault = fault_at(summary.parts, detail.index);
     if (cxi) add_peaks(*cxi, detail);
     event_ = std::move(detail);
   }

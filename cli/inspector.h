@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/file_summary.h"
@@ -17,8 +18,11 @@ namespace pnflow {
 // damage is found, and at most one event is kept. For one thread at a time.
 class Inspector {
  public:
-  // Keeps event number `event`, counted from 0 through all files in the order of inspect().
-  explicit Inspector(std::optional<std::size_t> event) : wanted_(event) {}
+  // `files`: all that will be inspected. The events of a CXI master whose parts are among them are
+  // counted there. Keeps event number `event`, counted from 0 through all files in the order of
+  // inspect().
+  Inspector(std::vector<std::string> files, std::optional<std::size_t> event)
+      : all_(std::move(files)), wanted_(event) {}
 
   // Takes note of the start messages of Simplon series. Call it for all files before inspect():
   // with several ranks images stand in front of their start, perhaps in another file. Of an image
@@ -35,11 +39,12 @@ class Inspector {
 
  private:
   void add_messages(MessageFile& file, FileSummary& summary);
-  void add_message(std::span<const std::byte> bytes, FileSummary& summary);
-  bool add_master(std::span<const std::byte> bytes, FileSummary& summary);
+  // `file`: whose bytes these are; empty for those of a record.
+  void add_message(std::span<const std::byte> bytes, const std::string& file, FileSummary& summary);
   void add_control(const SimplonMessage& message, std::span<const std::byte> bytes,
                    FileSummary& summary);
 
+  std::vector<std::string> all_;
   std::optional<std::size_t> wanted_;
   std::optional<EventDetail> event_;
   std::size_t events_ = 0;

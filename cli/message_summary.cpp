@@ -32,6 +32,8 @@ class MessageSummarizer {
 
  private:
   void damaged(const std::string& array, std::optional<std::size_t> entry, const DataError& error) {
+    // That a part of a master is missing was said once for all its arrays and events.
+    if (entry && !fault_at(summary_.parts, *entry).empty()) return;
     summary_.damage.push_back(
         {message_, array, entry, error.reason(), std::string(error.detail())});
   }

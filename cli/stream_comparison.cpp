@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "graph/error.h"
+#include "io/cxi_datasets.h"
 
 namespace pnflow {
 namespace {
@@ -44,6 +45,7 @@ StreamComparison compare_stream(
     const auto place = files.find(*chunk);
     if (!place) {
       ++comparison.elsewhere;
+      comparison.of_a_master |= chunk->file.ends_with(cxi_master_suffix);
       if (comparison.first_elsewhere.empty()) {
         comparison.first_elsewhere = chunk->file + " " + chunk->event;
       }
@@ -56,6 +58,10 @@ StreamComparison compare_stream(
     }
     file.seen[place->index] = true;
     ++comparison.with_chunk;
+    if (const std::string fault = files.fault(*place); !fault.empty()) {
+      if (++comparison.unreadable == 1) comparison.first_unreadable = fault;
+      continue;
+    }
     const ComparedEvent event{
         .file = file.name,
         .number = file.first + place->index,

@@ -28,10 +28,13 @@ struct StreamComparison {
   std::size_t with_chunk = 0;         // of these events
   std::size_t chunks = 0;             // whole ones
   std::size_t hits = 0, indexed = 0, crystals = 0;
-  std::size_t elsewhere = 0;        // chunks of images that are in none of the files
-  std::string first_elsewhere;      // the first of these images
-  std::size_t repeated = 0;         // chunks of an event that had one already: not compared
-  std::size_t damaged = 0;          // places at which the stream is damaged or cut
+  std::size_t elsewhere = 0;     // chunks of images that are in none of the files
+  std::string first_elsewhere;   // the first of these images
+  bool of_a_master = false;      // one of these images is of a master that is not among the files
+  std::size_t repeated = 0;      // chunks of an event that had one already: not compared
+  std::size_t unreadable = 0;    // chunks of an event whose peaks cannot be read: not compared
+  std::string first_unreadable;  // why the first of these cannot
+  std::size_t damaged = 0;       // places at which the stream is damaged or cut
   std::vector<std::string> damage;  // the first of these
   SpotCounts indexed_spots;         // over the indexed events: recall and precision are of these
   SpotCounts all_spots;             // over all events that have a chunk

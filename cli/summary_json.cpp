@@ -153,6 +153,7 @@ ordered_json event_json(const EventDetail& event) {
                        {"photon_energy", json_number(event.photon_energy)},
                        {"shape", event.image ? ordered_json(event.image->shape()) : nullptr},
                        {"pixels", pixels_json(event.pixels)}};
+  if (!event.fault.empty()) json["fault"] = event.fault;
   if (!event.is_cxi) return json;
   json["peaks"] = list_of(event.peaks, [](const StoredPeak& peak) {
     return ordered_json{{"panel", json_number(peak.panel)}, {"x", json_number(peak.x)},

@@ -139,14 +139,15 @@ void add_cxi(Out out, const CxiSummary& cxi) {
   for (const std::string& warning : cxi.crystfel.warnings) line(out, "warning", "{}", warning);
 }
 
-void add_parts(Out out, const std::vector<CxiMasterPart>& parts) {
+void add_parts(Out out, const std::vector<CxiMasterPart>& parts, bool counted_there) {
   std::size_t events = 0, whole = 0;
   for (const CxiMasterPart& part : parts) {
     events += part.events;
     whole += part.fault.empty() ? 1 : 0;
   }
-  line(out, "parts", "{} of {} are there, {} in all", whole, parts.size(),
-       count_text(events, "event"));
+  line(out, "parts", "{} of {} are there, {} in all{}", whole, parts.size(),
+       count_text(events, "event"),
+       counted_there ? "; they are among the files and counted there" : "");
 }
 
 void add_damage(Out out, const FileSummary& summary) {
@@ -187,9 +188,8 @@ std::string summary_text(const FileSummary& summary) {
   for (const ArraySummary& array : summary.arrays)
     add_attributes(out, array.attributes, array.name);
   add_arrays(out, summary.arrays);
-  if (!summary.parts.empty())
-    add_parts(out, summary.parts);
-  else if (summary.controls.size() < summary.messages)
+  if (!summary.parts.empty()) add_parts(out, summary.parts, summary.counted_in_parts);
+  if (summary.controls.size() < summary.messages && !summary.counted_in_parts)
     add_events(out, summary);
   if (summary.cxi) add_cxi(out, *summary.cxi);
   add_damage(out, summary);
@@ -200,6 +200,10 @@ std::string event_text(const EventDetail& event) {
   std::string text;
   const Out out(text);
   fmt::format_to(out, "event {}: {} //{}\n", event.number, event.file, event.index);
+  if (!event.fault.empty()) {
+    line(out, "missing", "{}", event.fault);
+    return text;
+  }
   line(out, "time", "{}", event.timestamp == 0 ? "not known" : iso_time(event.timestamp));
   line(out, "energy", "{}",
        event.photon_energy > 0 ? number_text(event.photon_energy) + " eV" : "not known");

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <system_error>
 
 #include "graph/error.h"
@@ -12,16 +14,6 @@
 
 namespace pnflow {
 namespace {
-
-// The name of a file from that of a mapping, in which % stands twice.
-std::string file_name(const std::string& source) {
-  std::string name;
-  for (std::size_t i = 0; i < source.size(); ++i) {
-    name += source[i];
-    if (source[i] == '%' && i + 1 < source.size() && source[i + 1] == '%') ++i;
-  }
-  return name;
-}
 
 std::string fault_of(const std::filesystem::path& part, const VirtualSource& source) {
   std::error_code error;
@@ -44,22 +36,54 @@ std::string fault_of(const std::filesystem::path& part, const VirtualSource& sou
   return {};
 }
 
+std::vector<VirtualSource> sources_of(const Hdf5Message& master) {
+  try {
+    return master.virtual_sources(cxi_path::data);
+  } catch (const DataError& error) {
+    // Another program's, which does not say which events are in which file.
+    if (error.reason() == "unsupported layout") return {};
+    throw;
+  }
+}
+
 }  // namespace
 
 std::vector<CxiMasterPart> master_parts(std::span<const std::byte> bytes,
                                         const std::filesystem::path& path) {
-  const Hdf5Message master(bytes);
   std::vector<CxiMasterPart> parts;
-  for (const VirtualSource& source : master.virtual_sources(cxi_path::data)) {
+  for (const VirtualSource& source : sources_of(Hdf5Message(bytes))) {
     // Relative to the master; an absolute name stays what it is.
-    const std::string name = file_name(source.file);
-    parts.push_back({.file = name,
+    parts.push_back({.file = source.file,
                      .first = source.first,
                      .events = source.shape[0],
-                     .fault = fault_of(path.parent_path() / name, source)});
+                     .fault = fault_of(path.parent_path() / source.file, source)});
   }
-  std::ranges::sort(parts, {}, &CxiMasterPart::first);
   return parts;
+}
+
+std::string fault_at(std::span<const CxiMasterPart> parts, std::size_t event) {
+  const auto behind = std::ranges::upper_bound(parts, event, {}, &CxiMasterPart::first);
+  if (behind == parts.begin()) return {};
+  const CxiMasterPart& part = *std::prev(behind);
+  if (part.fault.empty() || event - part.first >= part.events) return {};
+  return part.file + ": " + part.fault;
+}
+
+bool parts_are_among(const std::vector<std::string>& files, const std::vector<CxiMasterPart>& parts,
+                     const std::filesystem::path& master) {
+  std::error_code error;
+  std::set<std::filesystem::path> given;
+  for (const std::string& file : files) {
+    given.insert(std::filesystem::weakly_canonical(file, error));
+  }
+  std::size_t there = 0;
+  for (const CxiMasterPart& part : parts) {
+    const auto path = master.parent_path() / part.file;
+    if (!std::filesystem::exists(path, error)) continue;
+    if (!given.contains(std::filesystem::weakly_canonical(path, error))) return false;
+    ++there;
+  }
+  return there > 0;
 }
 
 }  // namespace pnflow

@@ -23,4 +23,12 @@ struct CxiMasterPart {
 std::vector<CxiMasterPart> master_parts(std::span<const std::byte> bytes,
                                         const std::filesystem::path& path);
 
+// Why an event of a master cannot be read: the fault of its part, behind the part's name. Empty
+// when there is none.
+std::string fault_at(std::span<const CxiMasterPart> parts, std::size_t event);
+
+// Whether `files` has all parts of a master that there are, so that its events are among theirs.
+bool parts_are_among(const std::vector<std::string>& files, const std::vector<CxiMasterPart>& parts,
+                     const std::filesystem::path& master);
+
 }  // namespace pnflow

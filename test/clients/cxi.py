@@ -20,6 +20,10 @@ def cxi_files(directory: pathlib.Path) -> list[pathlib.Path]:
                   if not path.stem.endswith("_master"))
 
 
+def masters(directory: pathlib.Path) -> list[pathlib.Path]:
+    return sorted((pathlib.Path(directory) / "out").glob("*_master.cxi"))
+
+
 def events_in_files(directory: pathlib.Path) -> int:
     """Events in all closed files, each of which must open and agree with itself."""
     events = 0

@@ -142,7 +142,8 @@ def test_events_and_chunks_without_their_other_half_are_counted(tmp_path):
     found = compare(a, b, stream, "--events")
     assert found["events"] == {"all": 5, "with_chunk": 4, "without_chunk": 1}
     assert found["chunks"] == {"all": 7, "hits": 4, "indexed": 4, "crystals": 4, "elsewhere": 2,
-                               "first_elsewhere": "c.cxi //4", "repeated": 1}
+                               "first_elsewhere": "c.cxi //4", "repeated": 1,
+                               "unreadable": 0, "first_unreadable": None}
     assert [(each["event"], each["index"], each["indexed"], each["peaks"], each["found"])
             for each in found["each"]] == [(1, 1, True, 2, 1), (3, 0, True, 1, 1),
                                            (0, 0, False, 1, 0), (2, 2, True, 0, 0)]

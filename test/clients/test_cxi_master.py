@@ -11,17 +11,13 @@ import numpy as np
 import pytest
 
 from chains import IN_ORDER, SHAPE, chain, recorded, simulated, writer_behind_socket
-from cxi import DATA, RESULTS, STAMPS, cxi_files, events_in_files
+from cxi import DATA, RESULTS, STAMPS, cxi_files, events_in_files, masters
 from inspection import inspect
 from peers import Push
 from support import Run, expected, finished, hdf5_message, messages, pnflow
 
 C, H, W = SHAPE
 MASK = "/entry_1/data_1/mask"
-
-
-def masters(directory):
-    return sorted((directory / "out").glob("*_master.cxi"))
 
 
 def datasets(path) -> dict[str, np.ndarray]:
@@ -202,4 +198,4 @@ def test_a_pattern_of_files_does_not_mean_the_master_too(tmp_path):
                                                 end={"type": "null_sink"}))
     assert report["events"]["delivered"] == 7
     assert report["messages"]["unreadable"] == {}
-    assert inspect(*cxi_files(tmp_path), master)["sum"]["events"] == 7
+    assert inspect(*cxi_files(tmp_path), master)["sum"]["events"] == 7  # and counts no event twice
