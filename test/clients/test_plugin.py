@@ -242,6 +242,9 @@ REFUSED = {
                 'extern "C" void pnflow_register(void*) {}',
                 ["plugin '{}' was built for another pnflow", "plugin: pnflow-0.0.9 gcc-4",
                  "pnflow: pnflow-"]),
+    "older": ("#undef PNFLOW_ABI_INTERFACE\n#define PNFLOW_ABI_INTERFACE 1\n" + ABI +
+              'extern "C" void pnflow_register(void*) {}',
+              ["plugin '{}' was built for another pnflow", " interface-1 ", " interface-"]),
     "throwing": ("#include <stdexcept>\n" + ABI + 'extern "C" void pnflow_register(void*) { '
                  'throw std::runtime_error("no calibration"); }',
                  ["plugin '{}' cannot register: no calibration"]),

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "graph/abi.h"
 #include "graph/config.h"
 #include "graph/error.h"
 #include "graph/plan.h"
@@ -140,6 +141,17 @@ TEST_CASE("what is there and no plugin of this pnflow is refused with the reason
         "plugin X cannot register: it throws what is no std::exception");
   CHECK(said_of("name_taken.so") ==
         "plugin X cannot register: node type 'taken' is taken: it is built in");
+}
+
+TEST_CASE("a plugin of another interface is refused with both strings, version or no version") {
+  const std::string interface = "interface-" PNFLOW_STRINGIFY(PNFLOW_ABI_INTERFACE) " ";
+  const std::string own = PNFLOW_ABI_STRING;
+  REQUIRE(own.find(interface) != std::string::npos);
+  std::string other = own;
+  other.replace(own.find(interface), interface.size(), "interface-999999 ");
+  const std::string file = (plugins / "other_interface.so").string();
+  CHECK(refusal(file) == "plugin '" + file + "' was built for another pnflow:\n  plugin: " + other +
+                             "\n  pnflow: " + own);
 }
 
 TEST_CASE("two plugins with a type of the same name: the message names the first") {
