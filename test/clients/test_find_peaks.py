@@ -1,53 +1,10 @@
-"""find_peaks against scipy.ndimage: the same components, in the same order, at the same places.
-
-The program pnflow_segmap_peaks runs the node on one map and prints its peaks in full precision; it
-is found through PNFLOW_SEGMAP_PEAKS, else beside pnflow.
-"""
-
-import os
-import pathlib
-import subprocess
+"""find_peaks against scipy.ndimage: the same components, in the same order, at the same places."""
 
 import numpy as np
 import pytest
 import scipy.ndimage
 
-import support
-
-STRUCTURE = {4: scipy.ndimage.generate_binary_structure(2, 1), 8: np.ones((3, 3), int)}
-
-
-def tool() -> pathlib.Path:
-    beside = support.binary().resolve().parent / "pnflow_segmap_peaks"
-    return pathlib.Path(os.environ.get("PNFLOW_SEGMAP_PEAKS", beside))
-
-
-def find_peaks(segmap, image=None, connectivity=8, form="bytes", top=0, left=0, mask=None,
-               **options):
-    """Of a map (H, W), or of one for each panel (panels, H, W)."""
-    maps = segmap.reshape(-1, *segmap.shape[-2:])
-    images = np.zeros(maps.shape) if image is None else image.reshape(len(maps), *image.shape[-2:])
-    arguments = [form, connectivity, *maps.shape[1:], top, left, *images.shape[1:],
-                 f"panels={len(maps)}", *[f"{name}={value}" for name, value in options.items()]]
-    given = maps.astype(np.uint8).tobytes() + images.astype(np.float32).tobytes()
-    if mask is not None:
-        arguments.append("mask")
-        given += mask.astype(np.uint8).tobytes()
-    done = subprocess.run([tool(), *map(str, arguments)], stdout=subprocess.PIPE, check=True,
-                          input=given, timeout=support.TIMEOUT)
-    names = ["panel", "y", "x", "npix", "total", "maximum", "background", "sigma", "snr",
-             "y0", "x0", "y1", "x1"]
-    return np.frombuffer(done.stdout, [(name, "f8") for name in names])
-
-
-def scipy_peaks(segmap, connectivity):
-    """Labels, centres (y, x) and boxes, in the order of scipy's labels."""
-    labels, count = scipy.ndimage.label(segmap, STRUCTURE[connectivity])
-    index = np.arange(1, count + 1)
-    centres = scipy.ndimage.center_of_mass(segmap != 0, labels, index) if count else []
-    boxes = [(y.start, x.start, y.stop - 1, x.stop - 1)
-             for y, x in scipy.ndimage.find_objects(labels)]
-    return labels, np.array(centres).reshape(count, 2), np.array(boxes).reshape(count, 4)
+from segmaps import STRUCTURE, discs, find_peaks, noise, scipy_peaks
 
 
 # ---------------------------------------------------------------- 200 maps
@@ -83,20 +40,6 @@ def spiral(size):
         segmap[depth + 1, depth] = False      # opens each ring at its first column ...
         segmap[depth + 2, depth + 1] = True   # ... and leads to the next one
     return segmap
-
-
-def discs(random, height, width, count):
-    """What a network gives: compact spots, some of which touch."""
-    segmap = np.zeros((height, width), bool)
-    y, x = np.mgrid[-4:5, -4:5]
-    for _ in range(count):
-        cy, cx = random.integers(4, height - 4), random.integers(4, width - 4)
-        segmap[cy - 4:cy + 5, cx - 4:cx + 5] |= y * y + x * x <= random.uniform(0, 4) ** 2
-    return segmap
-
-
-def noise(random, height, width, density):
-    return random.random((height, width)) < density
 
 
 def all_maps():
@@ -152,7 +95,7 @@ def test_the_spiral_is_one_long_component():
         assert scipy.ndimage.label(spiral(400), STRUCTURE[connectivity])[1] == 1
 
 
-# ---------------------------------------------------------------- padding and intensities
+# ---------------------------------------------------------------- padding
 
 @pytest.mark.parametrize("connectivity", [4, 8])
 @pytest.mark.parametrize("form", ["bytes", "bits"])
@@ -167,153 +110,3 @@ def test_padding_is_undone_as_by_shifting_scipys_positions(connectivity, form):
         peaks = find_peaks(segmap, np.zeros((60, 100)), connectivity, form, top, left)
         np.testing.assert_allclose(np.stack([peaks["y"], peaks["x"]], 1), centres[inside],
                                    rtol=0, atol=1e-9)
-
-
-def test_intensities_follow_their_definition():
-    """The formulas of docs/peaks.md one peak at a time, on the labels of scipy."""
-    random = np.random.default_rng(6)
-    radius = 5  # the node's default
-    segmap = discs(random, 120, 150, 40)
-    image = random.normal(100, 3, segmap.shape).astype(np.float32)
-    image[segmap] += random.uniform(50, 500, segmap.sum()).astype(np.float32)
-    image[random.random(segmap.shape) < 0.01] = np.nan
-    labels, _, boxes = scipy_peaks(segmap, 8)
-    peaks = find_peaks(segmap, image)
-    assert len(peaks) == len(boxes) > 10
-    for label, (peak, (y0, x0, y1, x1)) in enumerate(zip(peaks, boxes), 1):
-        ring = np.zeros(segmap.shape, bool)
-        ring[max(y0 - radius, 0):y1 + radius + 1, max(x0 - radius, 0):x1 + radius + 1] = True
-        ring[y0:y1 + 1, x0:x1 + 1] = False
-        around = image[ring & ~segmap & np.isfinite(image)].astype(float)
-        mine = image[(labels == label) & np.isfinite(image)].astype(float)
-        total = (mine - around.mean()).sum()
-        assert peak["background"] == pytest.approx(around.mean(), rel=1e-6)
-        assert peak["sigma"] == pytest.approx(around.std(), rel=1e-5)
-        assert peak["maximum"] == mine.max()
-        assert peak["total"] == pytest.approx(total, rel=1e-6)
-        assert peak["snr"] == pytest.approx(total / (around.std() * np.sqrt(mine.size)), rel=1e-5)
-
-
-@pytest.fixture
-def peak_properties(monkeypatch):
-    monkeypatch.syspath_prepend(str(support.ROOT / "bench"))
-    from peak_reference import peak_properties
-    return peak_properties
-
-
-def panel_labels(segmap, connectivity=8):
-    """scipy's labels of each panel, counted on from one panel to the next."""
-    labels, before = np.zeros(segmap.shape, int), 0
-    for panel, lit in zip(labels, segmap):
-        panel[:], count = scipy.ndimage.label(lit, STRUCTURE[connectivity])
-        panel[lit] += before
-        before += count
-    return labels
-
-
-def assert_same(peaks, wanted):
-    assert len(peaks) == len(wanted["npix"])
-    for name in ["panel", "npix", "maximum"]:
-        np.testing.assert_array_equal(peaks[name], wanted[name], err_msg=name)
-    np.testing.assert_array_equal(np.stack([peaks[n] for n in ["y0", "x0", "y1", "x1"]], 1),
-                                  wanted["box"])
-    for name in ["y", "x"]:
-        np.testing.assert_allclose(peaks[name], wanted[name], rtol=0, atol=1e-9, err_msg=name)
-    for name in ["background", "sigma", "total", "snr"]:
-        np.testing.assert_allclose(peaks[name], wanted[name], rtol=2e-5, atol=2e-4, err_msg=name)
-
-
-SCENES = [  # panels, height, width, share of bad pixels, radius, spots a panel
-    (1, 120, 150, 0.0, 5, 40), (3, 90, 131, 0.05, 5, 60), (16, 33, 65, 0.3, 2, 8),
-    (2, 64, 64, 0.02, 9, 100), (1, 20, 300, 0.0, 1, 30), (2, 17, 9, 0.1, 100, 2)]
-
-
-@pytest.mark.parametrize("scene", SCENES, ids=str)
-def test_properties_are_those_of_numpy(scene, peak_properties):
-    """In the interior, at edges and corners, in several panels, under a mask."""
-    panels, height, width, bad_share, radius, spots = scene
-    random = np.random.default_rng(sum(scene[:3]))
-    segmap = np.stack([discs(random, height, width, spots) for _ in range(panels)])
-    segmap |= noise(random, *segmap.shape[1:], 0.01)
-    segmap[0, 0, :3] = segmap[-1, -1, -1] = True
-    image = random.normal(1000, 7, segmap.shape).astype(np.float32)
-    image[segmap] += random.uniform(-20, 500, segmap.sum()).astype(np.float32)
-    for value in (np.nan, np.inf, -np.inf):
-        image[random.random(segmap.shape) < bad_share / 10] = value
-    mask = random.random(segmap.shape) < bad_share
-    mask[-1, -1, :] = bad_share > 0
-    labels = panel_labels(segmap)
-    for form, position in [("bytes", "center_of_mass"), ("bits", "intensity")]:
-        wanted = peak_properties(image, labels, mask, radius)
-        if position == "intensity":
-            for axis in "yx":
-                weighted = wanted[f"weighted_{axis}"]
-                wanted[axis] = np.where(np.isfinite(weighted), weighted, wanted[axis])
-        peaks = find_peaks(segmap, image, form=form, mask=mask, radius=radius, position=position)
-        assert_same(peaks, wanted)
-
-
-# ---------------------------------------------------------------- merged spots
-
-def split_component(pixels, values, usable, connectivity, background, sigma, depth):
-    """docs/peaks.md word by word: the parts, as lists of pixels, of a component given in raster
-    order."""
-    order = sorted(range(len(pixels)), key=lambda i: (not usable[i], -values[i] * usable[i], i))
-    parts, part_of, taken = [], {}, {}
-    for i in order:
-        y, x = pixels[i]
-        near = [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
-                if (dy or dx) and (connectivity == 8 or not (dy and dx))]
-        near = sorted((n for n in near if n in taken), key=taken.get)
-        taken[y, x] = len(taken)
-        if not near:
-            parts.append([(y, x)])
-            part_of[y, x] = len(parts) - 1
-            continue
-        home, touched = part_of[near[0]], sorted({part_of[n] for n in near})
-        for other in touched[1:]:
-            maximum = values[pixels.index(parts[other][0])]
-            fall = maximum - values[i]
-            if usable[i] and fall > 0 and fall >= depth * (maximum - background) \
-                    and fall >= 3 * sigma:
-                continue
-            parts[touched[0]] += parts[other]
-            for pixel in parts[other]:
-                part_of[pixel] = touched[0]
-            parts[other] = []
-            home = touched[0]
-        parts[home].append((y, x))
-        part_of[y, x] = home
-    return sorted(sorted(part) for part in parts if part)
-
-
-@pytest.mark.parametrize("connectivity", [4, 8])
-@pytest.mark.parametrize("depth", [0, 0.3, 0.5, 1])
-def test_merged_spots_are_split_as_documented(connectivity, depth, peak_properties):
-    random = np.random.default_rng(17)
-    image = random.normal(10, 1, (2, 97, 130))
-    for panel, y, x in zip(random.integers(2, size=150), random.uniform(0, 97, 150),
-                           random.uniform(0, 130, 150)):
-        rows, columns = np.indices(image.shape[1:])
-        image[panel] += random.uniform(30, 300) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 3)
-    image = np.rint(image).astype(np.float32)  # so that some are equal
-    segmap = image > 16
-    image[0, 30:40, 20] = np.nan
-    mask = random.random(image.shape) < 0.01
-    usable = np.isfinite(image) & ~mask
-
-    labels = panel_labels(segmap, connectivity)
-    whole = peak_properties(image, labels, mask)
-    split, count = np.zeros_like(labels), 0
-    for label, background, sigma in zip(range(1, labels.max() + 1), whole["background"],
-                                        whole["sigma"]):
-        panel, *_ = np.argwhere(labels == label)[0]
-        pixels = [tuple(pixel) for pixel in np.argwhere(labels[panel] == label).tolist()]
-        at = tuple(np.array(pixels).T)
-        for part in split_component(pixels, np.where(usable, image, 0)[panel][at].astype(float),
-                                    usable[panel][at], connectivity, background, sigma, depth):
-            count += 1
-            split[panel][tuple(np.array(part).T)] = count
-    peaks = find_peaks(segmap, image, connectivity, mask=mask, split=depth)
-    assert count > labels.max() + 5 or depth == 1
-    assert_same(peaks, peak_properties(image, split, mask))
