@@ -229,6 +229,21 @@ badq/panel = q\nbadq/min_fs = 0\nbadq/max_fs = 1\nbadq/min_ss = 0\nbadq/max_ss =
 rigid_group_collection_c = a,b ; end"""
 
 
+def rewritten_geometry_seeds():
+    panel = b"".join(b"p0/%s = %s\n" % pair for pair in (
+        (b"min_fs", b"0"), (b"max_fs", b"9"), (b"min_ss", b"0"), (b"max_ss", b"9"), (b"fs", b"x"),
+        (b"ss", b"y"), (b"corner_x", b"0"), (b"corner_y", b"0")))
+    others = b"""res = 1e4 ; m\nclen = /LCLS/z mm\nphoton_energy = /e eV\nwavelength = 1.3 A
+data = /d ; data\ndim0 = 3\ndim1 = %\ndim2 = ss\ndim3 = fs\npeak_list = /l\nmask = /m
+mask_good = 0x00\nmask1_data = /m\nmask1_file = bad.h5\nmask1_badbits = 0x01
+saturation_map = /s\ndetector_shift_x = /x mm\n"""
+    texts = [("plain", b"res = 1e4\n" + panel), ("others", others + panel + b"p0/data = /p0\n"),
+             ("dos", (others + panel).replace(b"\n", b"\r\n")), *geometry_seeds()]
+    for name, text in texts:
+        for mask in (0, 1):
+            yield f"{name}_{mask}", bytes([mask]) + text
+
+
 def stream_seeds():
     """The pieces are those of the client tests."""
     from streams import Reflection, chunk, head
@@ -242,7 +257,8 @@ def stream_seeds():
 TARGETS = {"hdf5_message": hdf5_seeds, "npz_message": npz_seeds, "npay_message": npay_seeds,
            "simplon_message": simplon_seeds, "any_message": any_seeds, "codecs": codec_seeds,
            "npy_header": npy_seeds, "geometry_file": geometry_seeds,
-           "crystfel_stream": stream_seeds}
+           "crystfel_stream": stream_seeds,
+           "crystfel_for_cxi": rewritten_geometry_seeds}
 
 
 def main():
