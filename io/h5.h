@@ -70,18 +70,18 @@ class SilentErrors {
 
 // While it lives, no other thread that takes turns calls HDF5. Not needed for safety: threads that
 // make many short calls at the same time hand HDF5's lock over at each of them, which takes longer
-// than the calls. To be held for metadata only, and not twice by one thread.
+// than the calls. To be held for metadata only.
 class Turn {
  public:
   Turn() : lock_(mutex()) {}
 
  private:
-  static std::mutex& mutex() {
-    static std::mutex mutex;
+  static std::recursive_mutex& mutex() {
+    static std::recursive_mutex mutex;
     return mutex;
   }
 
-  std::lock_guard<std::mutex> lock_;
+  std::lock_guard<std::recursive_mutex> lock_;
 };
 
 }  // namespace pnflow::h5

@@ -42,7 +42,7 @@ bool Hdf5Message::has_link(const std::string& path) const {
 }
 
 std::optional<Hdf5Dataset> Hdf5Message::find(std::span<const std::string> paths) const {
-  std::optional<h5::Turn> turn(std::in_place);
+  const h5::Turn turn;
   const h5::SilentErrors silent;
   for (const std::string& path : paths) {
     if (!has_link(path)) continue;
@@ -54,10 +54,7 @@ std::optional<Hdf5Dataset> Hdf5Message::find(std::span<const std::string> paths)
       H5Oclose(object);
       continue;
     }
-    h5::Dataset dataset(object);
-    // The files of a virtual dataset are opened in turns of their own.
-    if (sources_ != nullptr) turn.reset();
-    return Hdf5Dataset(image_, std::move(dataset), path, sources_);
+    return Hdf5Dataset(image_, h5::Dataset(object), path, sources_);
   }
   return std::nullopt;
 }
