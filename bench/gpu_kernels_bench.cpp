@@ -155,7 +155,7 @@ void prepare(benchmark::State& state, DType dtype, Precision precision, Normaliz
   const Buffers values(sets, out);
   const Buffers statistics(sets, statistics_bytes(images));
   measure(state, sets, in + out, [&](std::size_t set, cudaStream_t stream) {
-    prepare_images(raw_images(raw[set], dtype, images), normalize, 1e-5, precision, statistics[set],
+    prepare_images(raw_images(raw[set], dtype, images), normalize, {}, precision, statistics[set],
                    values[set], stream);
   });
 }

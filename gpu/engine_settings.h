@@ -19,7 +19,20 @@ class Trace;
 //                    padding; padding enters as 0
 //   instance_padded  the same over the padded image, its zeros included: what LCLStreamer's
 //                    PeakNet pipeline does and its published models were trained with
-enum class Normalize : std::uint8_t { none, instance, instance_padded };
+//   photons          x / adu_per_photon: a network that knows what a photon is, as the shipped one
+//                    does, sees how significant a spot is whatever else is in the image
+enum class Normalize : std::uint8_t { none, instance, instance_padded, photons };
+
+// What these take.
+struct NormalizeSettings {
+  double eps = 1e-5;
+  double adu_per_photon = 1;
+};
+
+// Whether it depends on what else is in the image.
+constexpr bool needs_statistics(Normalize normalize) {
+  return normalize == Normalize::instance || normalize == Normalize::instance_padded;
+}
 
 // The arithmetic in which a network runs: the type of its input, weights and activations. float32
 // is the real one, without TF32.
@@ -71,7 +84,7 @@ struct EngineSettings {
   int threads = 1;                // that one of these may compute with
   std::size_t batch_size = 1;     // images in a micro-batch, at most
   std::optional<MapPadding> pad;  // the size of all maps; nothing: each has its images' size
-  double normalize_eps = 1e-5;
+  NormalizeSettings normalize;
   MapFormat output = MapFormat::bits;
   bool logits = false;
   ThresholdSettings threshold;

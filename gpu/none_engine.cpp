@@ -11,13 +11,13 @@ namespace {
 class NoneEngine : public BlockingEngine {
  public:
   explicit NoneEngine(const EngineSettings& settings)
-      : output_(settings.output), eps_(settings.normalize_eps) {}
+      : output_(settings.output), normalize_(settings.normalize) {}
 
  protected:
   void run(const MicroBatch& batch) override {
     input_.resize(batch.geometry.map_pixels());
     for (const EngineImage& image : batch.images) {
-      preprocess(image.pixels, batch.dtype, image.bad, batch.geometry, batch.normalize, eps_,
+      preprocess(image.pixels, batch.dtype, image.bad, batch.geometry, batch.normalize, normalize_,
                  input_.data());
       std::memset(image.map, 0, batch.geometry.map_bytes(output_));
     }
@@ -25,7 +25,7 @@ class NoneEngine : public BlockingEngine {
 
  private:
   MapFormat output_;
-  double eps_;
+  NormalizeSettings normalize_;
   std::vector<float> input_;  // of one image: nothing reads it
 };
 

@@ -88,14 +88,16 @@ class Image {
 
 template <class T, bool masked>
 void preprocess_as(const Image<T, masked>& image, const MapGeometry& geometry, Normalize normalize,
-                   double eps, float* out) {
+                   const NormalizeSettings& settings, float* out) {
   Linear linear;
   float padding = 0;
   if (normalize == Normalize::instance) {
-    linear = image.instance(0, eps);
+    linear = image.instance(0, settings.eps);
   } else if (normalize == Normalize::instance_padded) {
-    linear = image.instance(geometry.map_pixels() - geometry.pixels(), eps);
+    linear = image.instance(geometry.map_pixels() - geometry.pixels(), settings.eps);
     padding = static_cast<float>(-linear.mean * linear.scale);
+  } else if (normalize == Normalize::photons) {
+    linear.scale = 1 / settings.adu_per_photon;
   }
   if (geometry.map_pixels() != geometry.pixels()) {
     std::fill_n(out, geometry.map_pixels(), padding);
@@ -114,13 +116,14 @@ void preprocess_as(const Image<T, masked>& image, const MapGeometry& geometry, N
 }  // namespace
 
 void preprocess(const std::byte* raw, DType dtype, const std::uint8_t* bad,
-                const MapGeometry& geometry, Normalize normalize, double eps, float* out) {
+                const MapGeometry& geometry, Normalize normalize, const NormalizeSettings& settings,
+                float* out) {
   dispatch(dtype, [&](auto element) {
     using T = decltype(element);
     if (bad != nullptr) {
-      preprocess_as(Image<T, true>(raw, bad, geometry), geometry, normalize, eps, out);
+      preprocess_as(Image<T, true>(raw, bad, geometry), geometry, normalize, settings, out);
     } else {
-      preprocess_as(Image<T, false>(raw, bad, geometry), geometry, normalize, eps, out);
+      preprocess_as(Image<T, false>(raw, bad, geometry), geometry, normalize, settings, out);
     }
   });
 }

@@ -18,6 +18,7 @@ namespace pnflow {
 // variance and enter as 0 whatever the normalisation. Variance is the population's; both are
 // computed in double. An image without a good pixel becomes 0. Thread-safe, throws nothing.
 void preprocess(const std::byte* raw, DType dtype, const std::uint8_t* bad,
-                const MapGeometry& geometry, Normalize normalize, double eps, float* out);
+                const MapGeometry& geometry, Normalize normalize, const NormalizeSettings& settings,
+                float* out);
 
 }  // namespace pnflow

@@ -97,7 +97,7 @@ EngineSettings Infer::engine_settings(const OpenContext& context) const {
   settings.threads = params_.threads;
   settings.batch_size = params_.batch_size;
   settings.pad = map_size();
-  settings.normalize_eps = params_.normalize_eps;
+  settings.normalize = {params_.normalize_eps, params_.adu_per_photon.value_or(1)};
   settings.output = params_.output;
   settings.logits = params_.logits;
   settings.threshold = params_.threshold;

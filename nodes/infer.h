@@ -41,6 +41,7 @@ class Infer : public AsyncTransform {
     std::optional<MapPadding> pad = {};
     Normalize normalize = Normalize::instance;
     double normalize_eps = 1e-5;
+    std::optional<double> adu_per_photon = {};
     MapFormat output = MapFormat::bits;
     bool logits = false;
     std::string mask = {};

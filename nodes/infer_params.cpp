@@ -123,6 +123,18 @@ void add_checks(Spec<Infer::Params>& s) {
     return fmt::format("'pad' to {}x{} is smaller than 'crop' of {}x{} (height x width)",
                        p.pad->height, p.pad->width, p.crop->height, p.crop->width);
   });
+  s.check("normalize", [](const P& p) -> std::optional<std::string> {
+    if (p.normalize == Normalize::photons && !p.adu_per_photon) {
+      return "'photons' needs 'adu_per_photon'";
+    }
+    return {};
+  });
+  s.check("adu_per_photon", [](const P& p) -> std::optional<std::string> {
+    if (p.adu_per_photon && p.normalize != Normalize::photons) {
+      return "'adu_per_photon' is for 'normalize: photons'";
+    }
+    return {};
+  });
   s.check("mask_dataset", [](const P& p) -> std::optional<std::string> {
     if (p.mask.empty() && !p.mask_dataset.empty()) return "'mask_dataset' needs 'mask'";
     return {};
@@ -189,12 +201,15 @@ void Infer::describe(Spec<Params>& s) {
       .choice("none", Normalize::none)
       .choice("instance", Normalize::instance)
       .choice("instance_padded", Normalize::instance_padded)
+      .choice("photons", Normalize::photons)
       .help(
           "(x - mean) / sqrt(variance + eps) of each image's good pixels after 'crop', padding "
-          "entering "
-          "as 0; "
-          "or of the padded image with its zeros");
+          "entering as 0; the same of the padded image with its zeros; or x / adu_per_photon");
   s.param("normalize_eps", &Params::normalize_eps).range(0, 1e6).help("eps of the normalisation");
+  s.param("adu_per_photon", &Params::adu_per_photon)
+      .unit("ADU")
+      .range(1e-6, 1e9)
+      .help("what a photon gives; for 'normalize: photons'");
   s.param("output", &Params::output)
       .choice("bits", MapFormat::bits)
       .choice("uint8", MapFormat::uint8)

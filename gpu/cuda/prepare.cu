@@ -162,14 +162,16 @@ __device__ Out converted(float value) {
 // each value of the map written once, in pieces of 16 or 32 bytes where the row allows it.
 template <class T, class Out>
 __global__ void __launch_bounds__(threads)
-    apply(RawImages raw, Normalize normalize, double eps, const Moments* partial, Out* out) {
+    apply(RawImages raw, Normalize normalize, NormalizeSettings settings, const Moments* partial,
+          Out* out) {
   const MapGeometry& g = raw.geometry;
   const std::size_t image = blockIdx.z;
   __shared__ Linear shared;
-  if (normalize == Normalize::none) {
-    if (threadIdx.x == 0) shared = {};
+  if (!needs_statistics(normalize)) {
+    const double scale = normalize == Normalize::photons ? 1 / settings.adu_per_photon : 1;
+    if (threadIdx.x == 0) shared = {0, scale, 0};
   } else if (threadIdx.x < warp) {
-    const Linear linear = linear_of(partial + image * blocks_per_image, g, normalize, eps);
+    const Linear linear = linear_of(partial + image * blocks_per_image, g, normalize, settings.eps);
     if (threadIdx.x == 0) shared = linear;
   }
   __syncthreads();
@@ -207,10 +209,10 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T, class Out>
-void enqueue(const RawImages& raw, Normalize normalize, double eps, Moments* partial, Out* out,
-             cudaStream_t stream) {
+void enqueue(const RawImages& raw, Normalize normalize, const NormalizeSettings& settings,
+             Moments* partial, Out* out, cudaStream_t stream) {
   const auto images = static_cast<unsigned>(raw.images);
-  if (normalize != Normalize::none) {
+  if (needs_statistics(normalize)) {
     sum_up<T><<<dim3(blocks_per_image, images), threads, 0, stream>>>(raw, partial);
     check(cudaPeekAtLastError(), "launch of sum_up");
   }
@@ -218,7 +220,7 @@ void enqueue(const RawImages& raw, Normalize normalize, double eps, Moments* par
   const unsigned parts = blocks(raw.geometry.map_width, per_block);
   const unsigned rows = grid_rows(raw.geometry.map_height);
   apply<T, Out>
-      <<<dim3(parts, rows, images), threads, 0, stream>>>(raw, normalize, eps, partial, out);
+      <<<dim3(parts, rows, images), threads, 0, stream>>>(raw, normalize, settings, partial, out);
   check(cudaPeekAtLastError(), "launch of apply");
 }
 
@@ -228,19 +230,20 @@ std::size_t statistics_bytes(std::size_t images) {
   return images * blocks_per_image * sizeof(Moments);
 }
 
-void prepare_images(const RawImages& raw, Normalize normalize, double eps, Precision precision,
-                    void* statistics, void* out, cudaStream_t stream) {
+void prepare_images(const RawImages& raw, Normalize normalize, const NormalizeSettings& settings,
+                    Precision precision, void* statistics, void* out, cudaStream_t stream) {
   auto* partial = static_cast<Moments*>(statistics);
   dispatch(raw.dtype, [&](auto element) {
     using T = decltype(element);
     switch (precision) {
       case Precision::float32:
-        return enqueue<T>(raw, normalize, eps, partial, static_cast<float*>(out), stream);
+        return enqueue<T>(raw, normalize, settings, partial, static_cast<float*>(out), stream);
       case Precision::bfloat16:
-        return enqueue<T>(raw, normalize, eps, partial, static_cast<__nv_bfloat16*>(out), stream);
+        return enqueue<T>(raw, normalize, settings, partial, static_cast<__nv_bfloat16*>(out),
+                          stream);
       case Precision::float16: break;
     }
-    enqueue<T>(raw, normalize, eps, partial, static_cast<__half*>(out), stream);
+    enqueue<T>(raw, normalize, settings, partial, static_cast<__half*>(out), stream);
   });
 }
 

@@ -18,7 +18,7 @@ namespace {
 class NetworkInput {
  public:
   explicit NetworkInput(const EngineSettings& settings)
-      : precision_(settings.precision), eps_(settings.normalize_eps) {}
+      : precision_(settings.precision), normalize_(settings.normalize) {}
 
   // `images` at least, of which those beyond raw.images are 0.
   DeviceImages prepare(const RawImages& raw, Normalize normalize, std::size_t images,
@@ -26,7 +26,8 @@ class NetworkInput {
     const std::size_t image_bytes = raw.geometry.map_pixels() * size_of(precision_);
     values_.reserve(images * image_bytes);
     statistics_.reserve(statistics_bytes(raw.images));
-    prepare_images(raw, normalize, eps_, precision_, statistics_.data(), values_.data(), stream);
+    prepare_images(raw, normalize, normalize_, precision_, statistics_.data(), values_.data(),
+                   stream);
     if (images > raw.images) {
       check(cudaMemsetAsync(values_.data() + raw.images * image_bytes, 0,
                             (images - raw.images) * image_bytes, stream),
@@ -41,7 +42,7 @@ class NetworkInput {
 
  private:
   Precision precision_;
-  double eps_;
+  NormalizeSettings normalize_;
   CudaBuffer values_{MemoryKind::device};
   CudaBuffer statistics_{MemoryKind::device};
 };

@@ -32,7 +32,7 @@ class TorchEngine : public BlockingEngine {
       : network_(std::move(network)),
         precision_(settings.precision),
         output_(settings.output),
-        eps_(settings.normalize_eps),
+        normalize_(settings.normalize),
         threads_(settings.threads),
         fixed_batch_(static_cast<Size>(network_->fixed_batch())) {}
 
@@ -62,7 +62,7 @@ class TorchEngine : public BlockingEngine {
     const std::size_t pixels = geometry.map_pixels();
     float* next = input(batch.images.size() * pixels);
     for (const EngineImage& image : batch.images) {
-      preprocess(image.pixels, batch.dtype, image.bad, geometry, batch.normalize, eps_, next);
+      preprocess(image.pixels, batch.dtype, image.bad, geometry, batch.normalize, normalize_, next);
       next += pixels;
     }
     const at::Tensor logits =
@@ -93,7 +93,7 @@ class TorchEngine : public BlockingEngine {
   std::unique_ptr<TorchNetwork> network_;
   Precision precision_;
   MapFormat output_;
-  double eps_;
+  NormalizeSettings normalize_;
   int threads_;
   Size fixed_batch_;
   std::vector<float> input_;           // grows to the largest micro-batch and stays

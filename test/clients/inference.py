@@ -75,6 +75,9 @@ def with_metadata(package, target, **changes):
     return target
 
 
+ADU_PER_PHOTON = 9.5  # where 'normalize' is 'photons'
+
+
 def prepared(panel, bad, normalize, pad, eps=1e-5):
     """One panel as gpu/engine_settings.h says that a network sees it, and where it lies there."""
     height, width = panel.shape
@@ -91,7 +94,8 @@ def prepared(panel, bad, normalize, pad, eps=1e-5):
     if normalize == "instance_padded":  # the padding's zeros count, and are shifted like pixels
         values = np.concatenate([values, np.zeros(seen.size - panel.size)])
         seen[:] = -values.mean() / np.sqrt(values.var() + eps)
-    mean, sigma = (0, 1) if normalize == "none" else (values.mean(), np.sqrt(values.var() + eps))
+    mean, sigma = {"none": (0, 1), "photons": (0, ADU_PER_PHOTON)}.get(
+        normalize, (values.mean(), np.sqrt(values.var() + eps)))
     seen[inside] = (np.where(good, panel, 0).astype(np.float64) - mean) / sigma
     seen[inside][~good] = 0
     return seen.astype(np.float32), inside

@@ -11,6 +11,12 @@ using namespace pnflow;
 
 namespace {
 
+constexpr double adu_per_photon = 9.5;
+constexpr Normalize all_kinds[] = {Normalize::none, Normalize::instance, Normalize::instance_padded,
+                                   Normalize::photons};
+
+NormalizeSettings with_eps(double eps) { return {eps, adu_per_photon}; }
+
 // The definition, pixel by pixel, in long double.
 std::vector<float> by_definition(const std::vector<double>& image,
                                  const std::vector<std::uint8_t>& bad, const MapGeometry& g,
@@ -31,6 +37,9 @@ std::vector<float> by_definition(const std::vector<double>& image,
   }
   const auto value = [&](long double x) {
     if (normalize == Normalize::none) return static_cast<float>(x);
+    if (normalize == Normalize::photons) {
+      return static_cast<float>(x / static_cast<long double>(adu_per_photon));
+    }
     return static_cast<float>((x - mean) / std::sqrt(variance + static_cast<long double>(eps)));
   };
   std::vector<float> out(g.map_pixels(), normalize == Normalize::instance_padded ? value(0) : 0.0F);
@@ -61,7 +70,7 @@ void compare(Normalize normalize, const std::optional<MapPadding>& pad, std::uin
       by_definition({raw.begin(), raw.end()}, bad, g, normalize, 1e-5);
   std::vector<float> out(g.map_pixels(), -7.0F);
   preprocess(reinterpret_cast<const std::byte*>(raw.data()), dtype_of<T>, bad.data(), g, normalize,
-             1e-5, out.data());
+             with_eps(1e-5), out.data());
   for (std::size_t i = 0; i < out.size(); ++i) {
     const double tolerance = 1e-6 * std::max(1.0F, std::abs(wanted[i]));
     REQUIRE(std::abs(out[i] - wanted[i]) <= tolerance);
@@ -71,8 +80,8 @@ void compare(Normalize normalize, const std::optional<MapPadding>& pad, std::uin
 std::vector<float> prepared(const std::vector<float>& raw, const MapGeometry& g,
                             Normalize normalize, double eps = 1e-5) {
   std::vector<float> out(g.map_pixels(), -7.0F);
-  preprocess(reinterpret_cast<const std::byte*>(raw.data()), DType::f32, nullptr, g, normalize, eps,
-             out.data());
+  preprocess(reinterpret_cast<const std::byte*>(raw.data()), DType::f32, nullptr, g, normalize,
+             with_eps(eps), out.data());
   return out;
 }
 
@@ -80,8 +89,7 @@ std::vector<float> prepared(const std::vector<float>& raw, const MapGeometry& g,
 
 TEST_CASE("every dtype, padding and normalisation equals the definition") {
   std::uint32_t seed = 0;
-  for (const Normalize normalize :
-       {Normalize::none, Normalize::instance, Normalize::instance_padded}) {
+  for (const Normalize normalize : all_kinds) {
     for (const std::optional<MapPadding>& pad :
          {std::optional<MapPadding>{}, std::optional<MapPadding>{{24, 37, PadStyle::center}},
           std::optional<MapPadding>{{20, 33, PadStyle::bottom_right}}}) {
@@ -109,8 +117,7 @@ TEST_CASE("a constant image becomes 0, with eps 0 as well") {
 TEST_CASE("an image without a good pixel becomes 0") {
   const MapGeometry g = map_geometry(2, 2, MapPadding{4, 4, PadStyle::center});
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const Normalize normalize :
-       {Normalize::none, Normalize::instance, Normalize::instance_padded}) {
+  for (const Normalize normalize : all_kinds) {
     for (const float x : prepared({nan, nan, nan, nan}, g, normalize)) CHECK(x == 0.0F);
   }
 }
@@ -126,7 +133,7 @@ TEST_CASE("a double that no float can hold counts as not finite") {
   const MapGeometry g = map_geometry(2, 2, {});
   std::vector<float> out(4);
   preprocess(reinterpret_cast<const std::byte*>(raw.data()), DType::f64, nullptr, g,
-             Normalize::instance, 0, out.data());
+             Normalize::instance, with_eps(0), out.data());
   CHECK(out == std::vector<float>{0, -1, 1, 0});
 }
 
@@ -136,8 +143,7 @@ TEST_CASE("a crop is prepared as the image that it leaves") {
   std::vector<std::uint8_t> bad(received.size());
   for (auto& x : received) x = static_cast<std::int16_t>(random() % 200);
   for (auto& b : bad) b = random() % 9 == 0 ? 1 : 0;
-  for (const Normalize normalize :
-       {Normalize::none, Normalize::instance, Normalize::instance_padded}) {
+  for (const Normalize normalize : all_kinds) {
     const MapPadding pad{16, 32, PadStyle::center};
     const MapGeometry cropped = map_geometry(30, 41, pad, MapCrop{11, 17, 5, 20});
     const MapGeometry whole = map_geometry(11, 17, pad);
@@ -150,9 +156,10 @@ TEST_CASE("a crop is prepared as the image that it leaves") {
                reinterpret_cast<std::byte*>(mask.data()));
     std::vector<float> got(cropped.map_pixels());
     std::vector<float> wanted(whole.map_pixels());
-    preprocess(pixels, DType::i16, bad.data() + first, cropped, normalize, 1e-5, got.data());
+    preprocess(pixels, DType::i16, bad.data() + first, cropped, normalize, with_eps(1e-5),
+               got.data());
     preprocess(reinterpret_cast<const std::byte*>(image.data()), DType::i16, mask.data(), whole,
-               normalize, 1e-5, wanted.data());
+               normalize, with_eps(1e-5), wanted.data());
     CHECK(got == wanted);
   }
 }

@@ -99,11 +99,12 @@ TEST_CASE("what a network is given on a GPU is what it is given on the CPU") {
   settings.name = "echo";
   settings.batch_size = 4;
   settings.logits = true;
+  settings.normalize.adu_per_photon = 9.5;
   unsigned seed = 100;
   for (const auto& [height, width] : {std::pair{1UL, 1UL}, {37UL, 53UL}, {176UL, 192UL}}) {
     for (const DType dtype : all_dtypes) {
       for (const Normalize normalize :
-           {Normalize::none, Normalize::instance, Normalize::instance_padded}) {
+           {Normalize::none, Normalize::instance, Normalize::instance_padded, Normalize::photons}) {
         CAPTURE(height);
         CAPTURE(width);
         CAPTURE(static_cast<int>(dtype));
@@ -119,7 +120,7 @@ TEST_CASE("what a network is given on a GPU is what it is given on the CPU") {
         std::vector<float> wanted(geometry.map_pixels());
         for (std::size_t i = 0; i < 3; ++i) {
           preprocess(images.image(i), dtype, images.bad.empty() ? nullptr : images.bad.data(),
-                     geometry, normalize, settings.normalize_eps, wanted.data());
+                     geometry, normalize, settings.normalize, wanted.data());
           const float* background = images.logits.data() + i * 2 * wanted.size();
           const float* peak = background + wanted.size();
           for (std::size_t k = 0; k < wanted.size(); ++k) {
