@@ -5,6 +5,9 @@ these levels exchange what they see, and a head for each level brings it back to
 heads are added up and decide. Images are (N, 1, H, W), normalised, with H and W multiples of 32;
 logits are (N, 2, H, W), class 1 being a peak, in the dtype of the parameters.
 
+The published networks take patches of 4x4 pixels. With a patch_size of 2 everything happens at half
+these strides, which suits spots of a few pixels: the shipped network is of this kind.
+
     network = PeakNet(SIZES["base"])
     network.load_state_dict(torch.load("base.pt", weights_only=True))
 """
@@ -19,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STRIDE = 32  # of the deepest level: what heights and widths are multiples of
+STRIDE = 32  # of the deepest level, or a multiple of it: what heights and widths are multiples of
 CLASSES = 2
-LEVELS = (2, 3, 4, 5)  # level l has stride 2 ** l
+LEVELS = (2, 3, 4, 5)  # level l has stride 2 ** l, from patches of 4x4 pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +35,13 @@ class PeakNetConfig:
     features: int  # channels of the BiFPN blocks
     head_features: int  # channels of the heads, a multiple of 32
     learned_upsampling: bool
+    patch_size: int = 4  # pixels a side
 
 
 SIZES = {
     # Has every part that the published sizes have between them, and is small enough for tests.
     "tiny": PeakNetConfig((16, 32, 64, 128), (1, 1, 2, 1), 2, 32, 64, True),
+    "small": PeakNetConfig((16, 32, 64, 128), (2, 2, 2, 2), 1, 32, 32, True, patch_size=2),
     "base": PeakNetConfig((96, 192, 384, 768), (3, 3, 9, 3), 2, 256, 256, False),
     "large": PeakNetConfig((352, 704, 1408, 2816), (3, 3, 27, 3), 4, 512, 256, True),
 }
@@ -116,11 +121,11 @@ class Stage(nn.Module):
 
 
 class Embeddings(nn.Module):
-    """Patches of 4x4 pixels."""
+    """Square patches of pixels."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, patch_size: int):
         super().__init__()
-        self.patch_embeddings = nn.Conv2d(1, channels, 4, stride=4)
+        self.patch_embeddings = nn.Conv2d(1, channels, patch_size, stride=patch_size)
         self.layernorm = ChannelNorm(channels)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -148,7 +153,7 @@ class Backbone(nn.Module):
 
     def __init__(self, config: PeakNetConfig):
         super().__init__()
-        self.embeddings = Embeddings(config.hidden_sizes[0])
+        self.embeddings = Embeddings(config.hidden_sizes[0], config.patch_size)
         self.encoder = Encoder(config)
         self.hidden_states_norms = nn.ModuleDict(
             {f"stage{s}": ChannelNorm(size) for s, size in enumerate(config.hidden_sizes, 1)})
@@ -220,7 +225,7 @@ class BiFPN(nn.Module):
 # ---------------------------------------------------------------- heads and the whole
 
 class LateralHead(nn.Module):
-    """Brings a level to stride 4, a factor of 2 a layer; level 2 is there and has one layer."""
+    """Brings a level to level 2, a factor of 2 a layer; level 2 is there and has one layer."""
 
     def __init__(self, level: int, channels_in: int, channels: int):
         super().__init__()
@@ -240,6 +245,7 @@ class PeakNet(nn.Module):
     def __init__(self, config: PeakNetConfig):
         super().__init__()
         features, head_features = config.features, config.head_features
+        self.patch_size = config.patch_size
         self.backbone = Backbone(config)
         self.backbone_to_bifpn = nn.ModuleList(
             nn.Conv2d(size, features, 1) for size in config.hidden_sizes)
@@ -249,18 +255,19 @@ class PeakNet(nn.Module):
         self.head_segmask = nn.Conv2d(head_features, CLASSES, 1)
         if config.learned_upsampling:
             self.head_upsample_layer = nn.Sequential(
-                nn.ConvTranspose2d(head_features, CLASSES, 6, stride=4, padding=1))
+                nn.ConvTranspose2d(head_features, CLASSES, config.patch_size + 2,
+                                   stride=config.patch_size, padding=1))
         else:
             self.head_upsample_layer = None
 
     def gather(self, images: Tensor) -> Tensor:
-        """What all levels have to say, (N, head_features, H/4, W/4)."""
+        """What all levels have to say, (N, head_features, H / patch_size, W / patch_size)."""
         levels = self.backbone(images)
         levels = self.bifpn([adapt(x) for adapt, x in zip(self.backbone_to_bifpn, levels)])
         return added(head(x) for head, x in zip(self.seg_lateral_layers, levels))
 
     def decide(self, gathered: Tensor) -> Tensor:
-        logits = resized(self.head_segmask(gathered), 4.0)
+        logits = resized(self.head_segmask(gathered), float(self.patch_size))
         if self.head_upsample_layer is not None:
             logits = logits + self.head_upsample_layer(gathered)
         return logits

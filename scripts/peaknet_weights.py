@@ -1,4 +1,4 @@
-"""Weights of a PeakNet: read from a checkpoint, or random ones in which every tensor matters."""
+"""Weights of a PeakNet: read and written, or random ones in which every tensor matters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pathlib
 import pickle
 
 import numpy as np
+import safetensors
+import safetensors.torch
 import scipy.ndimage
 import torch
 import torch.nn.functional as F
@@ -23,10 +25,12 @@ class WeightsError(Exception):
     """What is wrong with a file of weights, in a sentence."""
 
 
-# ---------------------------------------------------------------- read
+# ---------------------------------------------------------------- files
 
 def read_state_dict(path: pathlib.Path) -> dict[str, Tensor]:
     """A state dict as PeakNet names its tensors, whatever it was wrapped in."""
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -41,6 +45,22 @@ def read_state_dict(path: pathlib.Path) -> dict[str, Tensor]:
         raise WeightsError(f"'{path}' holds no state dict, neither itself nor under one of "
                            + ", ".join(NESTING_KEYS))
     return {bare(name): tensor for name, tensor in found.items()}
+
+
+def read_safetensors(path: pathlib.Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except OSError as error:
+        raise WeightsError(f"cannot read '{path}': {error}") from None
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"'{path}' is no safetensors file: {error}") from None
+
+
+def save(network: PeakNet, path: pathlib.Path) -> None:
+    """The state dict, as a .safetensors file: tensors alone, that anyone can read."""
+    tensors = {name: tensor.detach().cpu().contiguous()
+               for name, tensor in network.state_dict().items()}
+    safetensors.torch.save_file(tensors, path)
 
 
 def bare(name: str) -> str:
