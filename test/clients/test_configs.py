@@ -127,6 +127,17 @@ def test_a_config_of_files_finds_peaks_in_them(tmp_path, name, captured, least_p
     assert sum(len(event.x) for event in events_of(*cxi_files(tmp_path))) >= least_peaks
 
 
+@needs_libtorch
+def test_peaknet_finds_peaks_with_the_network_that_comes_with_pnflow(tmp_path):
+    captured = "hdf5_bslz4_u16_panels"
+    report = run(tmp_path, ROOT / "configs/peaknet.yaml",
+                 f"infer.weights={ROOT / 'models' / 'peaknet_small.pt'}",
+                 env={"FILES": str(DATA / "lclstreamer" / captured / "*.bin")})
+    stamps = expected(captured)["timestamp_u64"]
+    assert report["events"]["delivered"] == report["events"]["decoded"] == len(stamps)
+    assert sum(len(event.x) for event in events_of(*cxi_files(tmp_path))) >= 40
+
+
 def test_geometry_writes_what_the_detectors_files_say(tmp_path):
     report = run(tmp_path, ROOT / "configs/geometry.yaml", "source.count=3",
                  env={"GEOMETRY": str(DATA / "bragg" / "detector.geom"),
@@ -156,8 +167,8 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
         "bragg", "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only",
-        "long-run", "measure", "padded", "record", "simplon", "simulated", "slow-writer",
-        "torchscript", "zmq_null"}
+        "long-run", "measure", "padded", "peaknet", "record", "simplon", "simulated",
+        "slow-writer", "torchscript", "zmq_null"}
 
 
 # ---------------------------------------------------------------- swaps

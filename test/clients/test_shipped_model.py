@@ -6,9 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from cxi import cxi_files, events_of
 from inference import ADU_PER_PHOTON, infer, prepared, stream_of
-from support import DATA, ROOT, Run, expected, needs_libtorch
+from support import ROOT, needs_libtorch
 
 pytestmark = needs_libtorch
 
@@ -78,12 +77,3 @@ def test_maps_are_pytorchs_and_peaks_are_on_the_spots(tmp_path, torch, shape):
                 logits = network(torch.from_numpy(seen)[None, None])[0].numpy()
             np.testing.assert_array_equal(found, logits[1] > logits[0])
         assert 5 * shape[0] <= result.peaks[number] <= 6 * shape[0]
-
-
-def test_the_config_finds_peaks_in_files(tmp_path):
-    captured = "hdf5_bslz4_u16_panels"
-    with Run(tmp_path, ROOT / "configs/peaknet.yaml", "--set", f"infer.weights={TORCHSCRIPT}",
-             env={"FILES": str(DATA / "lclstreamer" / captured / "*.bin")}) as run:
-        report = run.finish()
-    assert report["events"]["delivered"] == len(expected(captured)["timestamp_u64"])
-    assert sum(len(event.x) for event in events_of(*cxi_files(tmp_path))) >= 40
