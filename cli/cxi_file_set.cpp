@@ -21,10 +21,6 @@ std::string file_name(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }
 
-std::string path_of(const CxiMasterPart& part, const std::string& master) {
-  return (std::filesystem::path(master).parent_path() / part.file).string();
-}
-
 std::vector<CxiMasterPart> parts_of(const std::string& name, std::span<const std::byte> bytes) {
   try {
     return master_parts(bytes, name);
@@ -52,7 +48,7 @@ CxiFileSet::CxiFileSet(const std::vector<std::string>& files) {
     file->first = events_;
     const CxiReader& cxi = reader(*file);
     file->parts = parts_of(name, open_.back()->map.bytes());
-    if (parts_are_among(files, file->parts, name)) {
+    if (parts_are_among(files, file->parts)) {
       masters.push_back(file);
       continue;
     }
@@ -83,7 +79,7 @@ void CxiFileSet::add_name(const std::string& name, const Ranges& ranges) {
 void CxiFileSet::add_parts(File& master) {
   if (master.events == 0) return;
   for (const CxiMasterPart& part : master.parts) {
-    add_name(path_of(part, master.name),
+    add_name(part.path.string(),
              {{.first = 0, .events = part.events, .file = &master, .index = part.first}});
   }
 }
@@ -92,7 +88,7 @@ void CxiFileSet::add_parts(File& master) {
 void CxiFileSet::add_master(const File& master) {
   Ranges ranges;
   for (const CxiMasterPart& part : master.parts) {
-    const Ranges& found = named(path_of(part, master.name));
+    const Ranges& found = named(part.path.string());
     if (found.size() != 1) continue;
     ranges.push_back(found.front());
     ranges.back().first = part.first;

@@ -66,7 +66,7 @@ void FileEvents::add(const std::string& name, const std::vector<std::string>& al
   }
   if (looks_like_hdf5(file->map.bytes())) {
     const auto parts = master_parts(file->map.bytes(), name);
-    if (parts_are_among(all, parts, name)) return;
+    if (parts_are_among(all, parts)) return;
     for (const CxiMasterPart& part : parts) {
       if (part.fault.empty()) continue;
       throw RunError(fmt::format("'{}' lacks the {} events of {}: {}", name, part.events, part.file,

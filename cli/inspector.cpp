@@ -208,7 +208,7 @@ void Inspector::add_message(std::span<const std::byte> bytes, const std::string&
   }
   if (looks_like_hdf5(bytes) && !file.empty()) add_parts(bytes, summary);
   const bool master = !summary.parts.empty();
-  if (master && parts_are_among(all_, summary.parts, file)) {
+  if (master && parts_are_among(all_, summary.parts)) {
     summary.counted_in_parts = true;
     add_kind(summary, "CXI master");
     add_attributes(bytes, summary);

@@ -53,10 +53,12 @@ std::vector<CxiMasterPart> master_parts(std::span<const std::byte> bytes,
   std::vector<CxiMasterPart> parts;
   for (const VirtualSource& source : sources_of(Hdf5Message(bytes))) {
     // Relative to the master; an absolute name stays what it is.
+    const auto place = path.parent_path() / source.file;
     parts.push_back({.file = source.file,
+                     .path = place,
                      .first = source.first,
                      .events = source.shape[0],
-                     .fault = fault_of(path.parent_path() / source.file, source)});
+                     .fault = fault_of(place, source)});
   }
   return parts;
 }
@@ -69,8 +71,8 @@ std::string fault_at(std::span<const CxiMasterPart> parts, std::size_t event) {
   return part.file + ": " + part.fault;
 }
 
-bool parts_are_among(const std::vector<std::string>& files, const std::vector<CxiMasterPart>& parts,
-                     const std::filesystem::path& master) {
+bool parts_are_among(const std::vector<std::string>& files,
+                     const std::vector<CxiMasterPart>& parts) {
   std::error_code error;
   std::set<std::filesystem::path> given;
   for (const std::string& file : files) {
@@ -78,9 +80,8 @@ bool parts_are_among(const std::vector<std::string>& files, const std::vector<Cx
   }
   std::size_t there = 0;
   for (const CxiMasterPart& part : parts) {
-    const auto path = master.parent_path() / part.file;
-    if (!std::filesystem::exists(path, error)) continue;
-    if (!given.contains(std::filesystem::weakly_canonical(path, error))) return false;
+    if (!std::filesystem::exists(part.path, error)) continue;
+    if (!given.contains(std::filesystem::weakly_canonical(part.path, error))) return false;
     ++there;
   }
   return there > 0;
