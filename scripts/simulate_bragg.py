@@ -39,6 +39,13 @@ COLUMNS = {"frame": np.int32, "panel": np.int32, "fs": np.float64, "ss": np.floa
 
 
 @dataclasses.dataclass
+class Detector:
+    corners: np.ndarray  # of the panels, see panel_corners()
+    bad: np.ndarray  # bool (C, H, W)
+    variance: float  # of the read noise, photons^2
+
+
+@dataclasses.dataclass
 class Spot:
     panel: int
     x: float
@@ -80,6 +87,11 @@ def panel_corners(shape: list[int]) -> np.ndarray:
     x = (index % columns - columns / 2) * (width + GAP) + GAP / 2
     y = (index // columns - rows / 2) * (height + GAP) + GAP / 2
     return np.stack([x, y], 1)
+
+
+def detector_of(options: argparse.Namespace) -> Detector:
+    bad = np.random.default_rng([options.seed]).random(options.shape) < 2e-4
+    return Detector(panel_corners(options.shape), bad, (READ_NOISE / options.adu_per_photon) ** 2)
 
 
 # ---------------------------------------------------------------- the crystal
@@ -140,34 +152,34 @@ def background_of(options: argparse.Namespace, corners: np.ndarray,
     return options.background * random.lognormal(0, 0.6) * shape
 
 
-def event(options: argparse.Namespace, number: int) -> tuple[np.ndarray, np.ndarray, bool, dict]:
+def event(options: argparse.Namespace, detector: Detector,
+          number: int) -> tuple[np.ndarray, np.ndarray, bool, dict]:
     """Image (C, H, W) int16, label, whether there is a crystal, and rows of the truth."""
     random = np.random.default_rng([options.seed, number])
-    corners = panel_corners(options.shape)
-    background = background_of(options, corners, random)
+    background = background_of(options, detector.corners, random)
     has_crystal = bool(random.random() >= options.blanks)
-    spots = reflections(options, corners, random) if has_crystal else []
+    spots = reflections(options, detector.corners, random) if has_crystal else []
     long = random.uniform(0.42, 0.8)
     sigma, angle = (long, long * random.uniform(0.7, 1)), random.uniform(0, math.pi)
     light = np.zeros(options.shape)
     label = np.zeros(options.shape, np.uint8)
     rows: dict[str, list] = {name: [] for name in COLUMNS}
     for spot in sorted(spots, key=lambda one: one.photons):
-        add_spot(spot, drawn(spot, sigma, angle), light, label, background, rows)
+        add_spot(spot, drawn(spot, sigma, angle), light, label, background, detector.variance, rows)
     rows["frame"] = [number] * len(rows["panel"])
     photons = random.poisson(background + light)
     adu = photons * options.adu_per_photon * random.normal(1, 0.008, photons.shape)
     adu += random.normal(0, READ_NOISE, photons.shape)
     zingers = random.random(photons.shape) < 2 / photons.size
     adu[zingers] += random.uniform(20, 300, int(zingers.sum()))
-    bad = np.random.default_rng([options.seed]).random(photons.shape) < 2e-4  # in all events
-    adu[bad] = 0
-    label[bad] = 255
+    adu[detector.bad] = 0
+    label[detector.bad] = 255
     return np.rint(np.clip(adu, -32768, 32767)).astype(np.int16), label, has_crystal, rows
 
 
 def add_spot(spot: Spot, drawing: tuple[np.ndarray, int, int], light: np.ndarray,
-             label: np.ndarray, background: np.ndarray, rows: dict[str, list]) -> None:
+             label: np.ndarray, background: np.ndarray, variance: float,
+             rows: dict[str, list]) -> None:
     """Its light, its label and its row. Weak spots come first, so that strong ones keep theirs."""
     box, top, left = drawing
     height, width = label.shape[1:]
@@ -184,7 +196,6 @@ def add_spot(spot: Spot, drawing: tuple[np.ndarray, int, int], light: np.ndarray
     def about(reach: int) -> tuple[slice, slice]:
         return slice(max(y - reach, 0), y + reach + 1), slice(max(x - reach, 0), x + reach + 1)
 
-    variance = (READ_NOISE / 9.5) ** 2
     signal, expected = part[about(1)].sum(), under[about(1)].sum()
     snr = signal / math.sqrt(signal + expected + variance * part[about(1)].size)
     seven = about(3)
@@ -216,11 +227,12 @@ def main(arguments: list[str] | None = None) -> int:
              "shuffle": True}
     truth: dict[str, list] = {name: [] for name in COLUMNS}
     crystals = []
+    detector = detector_of(options)
     with h5py.File(options.output, "w") as file:
         images = file.create_dataset("data/data", shape, np.int16, **chunk)
         labels = file.create_dataset("truth/label", shape, np.uint8, **chunk)
         for number in range(options.events):
-            images[number], labels[number], has_crystal, rows = event(options, number)
+            images[number], labels[number], has_crystal, rows = event(options, detector, number)
             crystals.append(has_crystal)
             for name, values in rows.items():
                 truth[name] += values
@@ -230,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
         file["truth/is_hit"] = np.array(crystals, np.uint8)
         for name, dtype in COLUMNS.items():
             file[f"truth/reflections/{name}"] = np.array(truth[name], dtype)
-        file["mask"] = (labels[0] == 255).astype(np.uint8)
+        file["mask"] = detector.bad.astype(np.uint8)
     print(f"{options.output}: {options.events} events, {sum(crystals)} with a crystal, "
           f"{sum(truth['visible'])} visible reflections")
     return 0

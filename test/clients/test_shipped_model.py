@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -60,8 +59,6 @@ def test_torchscript_is_made_of_the_weights_beside_it(torch, monkeypatch):
     with torch.inference_mode():
         torch.testing.assert_close(torch.jit.load(str(TORCHSCRIPT))(images.float()),
                                    network(images.float()), rtol=1e-4, atol=1e-4)
-    for name in ("peaknet", "peaknet_weights"):
-        sys.modules.pop(name)
 
 
 @pytest.mark.parametrize("shape", [(1, 352, 384), (2, 64, 96), (3, 176, 192)])

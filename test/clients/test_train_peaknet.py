@@ -73,8 +73,8 @@ def test_the_loss_falls_and_a_seed_says_everything(tmp_path):
     assert other != log
 
 
-def test_weights_load_into_the_network_they_are_for(tmp_path):
-    sys.path.insert(0, str(ROOT / "scripts"))
+def test_weights_load_into_the_network_they_are_for(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     import peaknet_weights
     from peaknet import SIZES, PeakNet
 
