@@ -19,9 +19,11 @@ class Trace;
 //                    padding; padding enters as 0
 //   instance_padded  the same over the padded image, its zeros included: what LCLStreamer's
 //                    PeakNet pipeline does and its published models were trained with
-//   photons          x / adu_per_photon: a network that knows what a photon is, as the shipped one
-//                    does, sees how significant a spot is whatever else is in the image
-enum class Normalize : std::uint8_t { none, instance, instance_padded, photons };
+//   photons          x / adu_per_photon: a network that knows what a photon is sees how significant
+//                    a spot is whatever else is in the image
+//   anscombe         anscombe(x / adu_per_photon), see gpu/anscombe.h: so that it also has the same
+//                    noise to look through whatever the background; the shipped network's
+enum class Normalize : std::uint8_t { none, instance, instance_padded, photons, anscombe };
 
 // What these take.
 struct NormalizeSettings {
@@ -32,6 +34,11 @@ struct NormalizeSettings {
 // Whether it depends on what else is in the image.
 constexpr bool needs_statistics(Normalize normalize) {
   return normalize == Normalize::instance || normalize == Normalize::instance_padded;
+}
+
+// Whether it is made of photons, for which it must know adu_per_photon.
+constexpr bool counts_photons(Normalize normalize) {
+  return normalize == Normalize::photons || normalize == Normalize::anscombe;
 }
 
 // The arithmetic in which a network runs: the type of its input, weights and activations. float32

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <type_traits>
 
+#include "gpu/anscombe.h"
 #include "gpu/usable_pixel.h"
 
 namespace pnflow {
@@ -96,7 +97,7 @@ void preprocess_as(const Image<T, masked>& image, const MapGeometry& geometry, N
   } else if (normalize == Normalize::instance_padded) {
     linear = image.instance(geometry.map_pixels() - geometry.pixels(), settings.eps);
     padding = static_cast<float>(-linear.mean * linear.scale);
-  } else if (normalize == Normalize::photons) {
+  } else if (counts_photons(normalize)) {
     linear.scale = 1 / settings.adu_per_photon;
   }
   if (geometry.map_pixels() != geometry.pixels()) {
@@ -109,6 +110,9 @@ void preprocess_as(const Image<T, masked>& image, const MapGeometry& geometry, N
       const std::size_t i = first + x;
       const double value = (static_cast<double>(image[i]) - linear.mean) * linear.scale;
       row[x] = image.good(i) ? static_cast<float>(value) : 0.0F;
+    }
+    if (normalize == Normalize::anscombe) {
+      std::transform(row, row + geometry.width, row, anscombe);
     }
   }
 }

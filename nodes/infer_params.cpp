@@ -124,14 +124,15 @@ void add_checks(Spec<Infer::Params>& s) {
                        p.pad->height, p.pad->width, p.crop->height, p.crop->width);
   });
   s.check("normalize", [](const P& p) -> std::optional<std::string> {
-    if (p.normalize == Normalize::photons && !p.adu_per_photon) {
-      return "'photons' needs 'adu_per_photon'";
+    if (counts_photons(p.normalize) && !p.adu_per_photon) {
+      return fmt::format("'{}' needs 'adu_per_photon'",
+                         p.normalize == Normalize::photons ? "photons" : "anscombe");
     }
     return {};
   });
   s.check("adu_per_photon", [](const P& p) -> std::optional<std::string> {
-    if (p.adu_per_photon && p.normalize != Normalize::photons) {
-      return "'adu_per_photon' is for 'normalize: photons'";
+    if (p.adu_per_photon && !counts_photons(p.normalize)) {
+      return "'adu_per_photon' is for 'normalize: photons' and 'anscombe'";
     }
     return {};
   });
@@ -202,14 +203,16 @@ void Infer::describe(Spec<Params>& s) {
       .choice("instance", Normalize::instance)
       .choice("instance_padded", Normalize::instance_padded)
       .choice("photons", Normalize::photons)
+      .choice("anscombe", Normalize::anscombe)
       .help(
           "(x - mean) / sqrt(variance + eps) of each image's good pixels after 'crop', padding "
-          "entering as 0; the same of the padded image with its zeros; or x / adu_per_photon");
+          "entering as 0; the same of the padded image with its zeros; n = x / adu_per_photon; or "
+          "2 sqrt(n + 3/8) - 2 sqrt(3/8), in which the noise of photons is even");
   s.param("normalize_eps", &Params::normalize_eps).range(0, 1e6).help("eps of the normalisation");
   s.param("adu_per_photon", &Params::adu_per_photon)
       .unit("ADU")
       .range(1e-6, 1e9)
-      .help("what a photon gives; for 'normalize: photons'");
+      .help("what a photon gives; for 'normalize: photons' and 'anscombe'");
   s.param("output", &Params::output)
       .choice("bits", MapFormat::bits)
       .choice("uint8", MapFormat::uint8)

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "gpu/anscombe.h"
 #include "gpu/cuda/cuda_check.h"
 #include "gpu/cuda/grid.h"
 #include "gpu/usable_pixel.h"
@@ -168,7 +169,7 @@ __global__ void __launch_bounds__(threads)
   const std::size_t image = blockIdx.z;
   __shared__ Linear shared;
   if (!needs_statistics(normalize)) {
-    const double scale = normalize == Normalize::photons ? 1 / settings.adu_per_photon : 1;
+    const double scale = counts_photons(normalize) ? 1 / settings.adu_per_photon : 1;
     if (threadIdx.x == 0) shared = {0, scale, 0};
   } else if (threadIdx.x < warp) {
     const Linear linear = linear_of(partial + image * blocks_per_image, g, normalize, settings.eps);
@@ -196,6 +197,7 @@ __global__ void __launch_bounds__(threads)
         const bool good = (!bad || bad[i] == 0) && usable_pixel(pixel);
         value = good ? static_cast<float>((static_cast<double>(pixel) - linear.mean) * linear.scale)
                      : 0.0F;
+        if (normalize == Normalize::anscombe) value = anscombe(value);
       }
       values.of[k] = converted<Out>(value);
     }

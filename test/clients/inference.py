@@ -75,7 +75,8 @@ def with_metadata(package, target, **changes):
     return target
 
 
-ADU_PER_PHOTON = 9.5  # where 'normalize' is 'photons'
+ADU_PER_PHOTON = 9.5  # where 'normalize' is one of PHOTONS
+PHOTONS = ("photons", "anscombe")
 
 
 def prepared(panel, bad, normalize, pad, eps=1e-5):
@@ -94,9 +95,11 @@ def prepared(panel, bad, normalize, pad, eps=1e-5):
     if normalize == "instance_padded":  # the padding's zeros count, and are shifted like pixels
         values = np.concatenate([values, np.zeros(seen.size - panel.size)])
         seen[:] = -values.mean() / np.sqrt(values.var() + eps)
-    mean, sigma = {"none": (0, 1), "photons": (0, ADU_PER_PHOTON)}.get(
+    mean, sigma = {"none": (0, 1), **dict.fromkeys(PHOTONS, (0, ADU_PER_PHOTON))}.get(
         normalize, (values.mean(), np.sqrt(values.var() + eps)))
     seen[inside] = (np.where(good, panel, 0).astype(np.float64) - mean) / sigma
+    if normalize == "anscombe":
+        seen[inside] = 2 * np.sqrt(np.maximum(seen[inside], 0) + 3 / 8) - 2 * np.sqrt(3 / 8)
     seen[inside][~good] = 0
     return seen.astype(np.float32), inside
 

@@ -10,8 +10,8 @@ import pytest
 from chains import IN_ORDER, simulated
 from cxi import STAMPS, cxi_files
 from gpus import gpus
-from inference import (ADU_PER_PHOTON, EXPORTED, detector_images, figures, infer, prepared, stream_of,
-                       with_metadata, write_mask)
+from inference import (ADU_PER_PHOTON, EXPORTED, PHOTONS, detector_images, figures, infer, prepared,
+                       stream_of, with_metadata, write_mask)
 from support import BINARY, ROOT, Run, finished, needs_libtorch, node, total
 
 
@@ -157,7 +157,8 @@ def test_torchscript_gives_what_it_gives_on_the_cpu(tmp_path, network, precision
 
 
 @needs_libtorch
-@pytest.mark.parametrize("normalize", ["none", "instance", "instance_padded", "photons"])
+@pytest.mark.parametrize("normalize", ["none", "instance", "instance_padded", "photons",
+                                       "anscombe"])
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "float32", "float64"])
 def test_what_a_network_sees_is_what_numpy_makes_of_the_pixels(tmp_path, torch, normalize, dtype):
     class Echo(torch.nn.Module):
@@ -174,7 +175,7 @@ def test_what_a_network_sees_is_what_numpy_makes_of_the_pixels(tmp_path, torch, 
         "engine": "torchscript", "weights": str(echo), "devices": [0], "batch_size": 5,
         "logits": True, "normalize": normalize, "crop": {"height": 61, "width": 133, "top": 9},
         "pad": PAD, "mask": write_mask(tmp_path / "mask.h5", bad),
-        **({"adu_per_photon": ADU_PER_PHOTON} if normalize == "photons" else {})})
+        **({"adu_per_photon": ADU_PER_PHOTON} if normalize in PHOTONS else {})})
     seen = (slice(9, 70), slice(8, 141))
     for number, event in enumerate(events):
         found = result.logits[number][1].reshape(2, 70, 150)

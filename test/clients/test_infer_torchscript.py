@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from chains import chain
-from inference import ADU_PER_PHOTON, detector_images, infer, prepared, stream_of, write_mask
+from inference import (ADU_PER_PHOTON, PHOTONS, detector_images, infer, prepared, stream_of,
+                       write_mask)
 from peers import Push
 from support import Run, needs_libtorch
 
@@ -84,7 +85,7 @@ def check_event(segmap, logits):
 @pytest.mark.parametrize("normalize, style", [
     ("none", "center"), ("none", None), ("instance", None), ("instance", "center"),
     ("instance", "bottom-right"), ("instance_padded", "center"),
-    ("instance_padded", "bottom-right"), ("photons", "center")])
+    ("instance_padded", "bottom-right"), ("photons", "center"), ("anscombe", "center")])
 def test_torchscript_gives_the_maps_and_logits_of_pytorch(tmp_path, network, normalize, style):
     """Panels with a mask, and pixels that are not finite, in messages of several events."""
     random = np.random.default_rng(12)
@@ -99,7 +100,7 @@ def test_torchscript_gives_the_maps_and_logits_of_pytorch(tmp_path, network, nor
     settings = {"engine": "torchscript", "weights": network.weights, "logits": True,
                 "batch_size": 4, "normalize": normalize, "pad": pad,
                 "mask": write_mask(tmp_path / "mask.h5", bad)}
-    if normalize == "photons":
+    if normalize in PHOTONS:
         settings["adu_per_photon"] = ADU_PER_PHOTON
     result = infer(tmp_path, stream, settings)
     assert len(result.maps) == len(events)

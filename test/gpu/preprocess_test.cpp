@@ -13,7 +13,7 @@ namespace {
 
 constexpr double adu_per_photon = 9.5;
 constexpr Normalize all_kinds[] = {Normalize::none, Normalize::instance, Normalize::instance_padded,
-                                   Normalize::photons};
+                                   Normalize::photons, Normalize::anscombe};
 
 NormalizeSettings with_eps(double eps) { return {eps, adu_per_photon}; }
 
@@ -37,8 +37,11 @@ std::vector<float> by_definition(const std::vector<double>& image,
   }
   const auto value = [&](long double x) {
     if (normalize == Normalize::none) return static_cast<float>(x);
-    if (normalize == Normalize::photons) {
-      return static_cast<float>(x / static_cast<long double>(adu_per_photon));
+    const long double photons = x / static_cast<long double>(adu_per_photon);
+    if (normalize == Normalize::photons) return static_cast<float>(photons);
+    if (normalize == Normalize::anscombe) {
+      return static_cast<float>(2 * std::sqrt(std::max(photons, 0.0L) + 0.375L) -
+                                2 * std::sqrt(0.375L));
     }
     return static_cast<float>((x - mean) / std::sqrt(variance + static_cast<long double>(eps)));
   };

@@ -104,7 +104,8 @@ TEST_CASE("what a network is given on a GPU is what it is given on the CPU") {
   for (const auto& [height, width] : {std::pair{1UL, 1UL}, {37UL, 53UL}, {176UL, 192UL}}) {
     for (const DType dtype : all_dtypes) {
       for (const Normalize normalize :
-           {Normalize::none, Normalize::instance, Normalize::instance_padded, Normalize::photons}) {
+           {Normalize::none, Normalize::instance, Normalize::instance_padded, Normalize::photons,
+            Normalize::anscombe}) {
         CAPTURE(height);
         CAPTURE(width);
         CAPTURE(static_cast<int>(dtype));
