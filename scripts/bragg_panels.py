@@ -132,6 +132,13 @@ def background_shape(random: Random, count: int, height: int, width: int) -> Ten
     return slope + ring
 
 
+def signal_of(snr: Tensor, background: Tensor) -> Tensor:
+    """Photons S in 3x3 pixels with this SNR = S / sqrt(S + B + V)."""
+    square = snr ** 2
+    under = 9 * (background + READ_NOISE ** 2)
+    return (square + torch.sqrt(square ** 2 + 4 * square * under)) / 2
+
+
 # ---------------------------------------------------------------- panels of events
 
 class RecordedPanels:
@@ -150,12 +157,9 @@ class RecordedPanels:
         self.label = torch.from_numpy(label.reshape(panels)).to(device)
         self.adu_per_photon = adu_per_photon
         reflections = events.reflections
-        variance = READ_NOISE ** 2
-        square = reflections.snr ** 2
-        signal = (square + np.sqrt(square ** 2 + 4 * square * 9 * (
-            reflections.background + variance))) / 2
-        self.signal = torch.tensor(signal, dtype=torch.float32, device=device)
         self.background = torch.tensor(reflections.background, dtype=torch.float32, device=device)
+        self.signal = signal_of(
+            torch.tensor(reflections.snr, dtype=torch.float32, device=device), self.background)
         owner = np.stack([self.owners(events, number) for number in numbers])
         self.owner = torch.from_numpy(owner.reshape(panels)).to(device)
         lit = (self.owner >= 0).flatten(1).any(1)
@@ -183,7 +187,8 @@ class RecordedPanels:
         label, owner = self.label[chosen], self.owner[chosen].clamp(min=0).long()
         bad = label == BAD
         target = (label == PEAK) | (label == STRAY)
-        level = random.chance(0.5, count, 1, 1) * torch.exp(random.normal(count, 1, 1) - 2)
+        level = random.chance(0.65, count, 1, 1) * torch.exp(
+            1.2 * random.normal(count, 1, 1) - 1.3)
         more = level * background_shape(random, count, *image.shape[1:])
         added = (random.poisson(more) * self.adu_per_photon).round()
         noise = random.chance(0.3, count, 1, 1) * 2 * random.even(count, 1, 1)  # ADU
@@ -202,7 +207,7 @@ class MadePanels:
     """Spots of all strengths at random places, on backgrounds of all levels: no crystal, detector
     or distance that a network could learn by heart. Labels follow the rule of the events."""
 
-    SPOTS = 24  # of a panel, at most
+    SPOTS = 40  # of a panel, at most
     BOX = 13  # pixels a side in which a spot is drawn
     PARTS = 3  # a pixel's samples a side
 
@@ -217,9 +222,10 @@ class MadePanels:
         random, shape = self.random, (count, self.SPOTS)
         wanted = random.even(count) ** 2 * self.SPOTS * random.chance(0.85, count)
         there = torch.arange(self.SPOTS, device=random.device) < wanted.long()[:, None]
-        # Weak ones are many, and stand out from the background as others do from theirs.
-        photons = 4 * torch.exp(random.even(*shape) ** 1.7 * math.log(1000)) * there
-        photons = photons * torch.sqrt(1 + 0.3 * level).clamp(max=6)[:, None]
+        # An SNR of 2.4 to 72, whatever the background; weak ones are many. A tenth of the light is
+        # outside of the 3x3 pixels that count.
+        snr = 2.4 * torch.exp(random.even(*shape) ** 1.6 * math.log(30))
+        photons = 1.1 * signal_of(snr, level[:, None]) * there
         y = random.even(*shape) * (self.height + 4) - 2
         x = random.even(*shape) * (self.width + 4) - 2
         long = 0.4 + 0.9 * random.even(*shape) ** 1.5  # sigma, pixels
@@ -245,7 +251,7 @@ class MadePanels:
     def take(self, count: int) -> Panels:
         random, height, width = self.random, self.height, self.width
         background = background_shape(random, count, height, width) * torch.exp(
-            1.2 * random.normal(count, 1, 1) + math.log(0.2))
+            1.2 * random.normal(count, 1, 1) + math.log(0.5))
         background = background.clamp(0.003, 20)
         light, rows, columns = self.spots(count, background.mean((1, 2)))
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)

@@ -17,7 +17,7 @@ from bragg_panels import BraggEvents
 
 RADIUS = 2.0
 EIGHT_CONNECTED = np.ones((3, 3))
-MOST_LIT = 0.005  # share of a map; an untrained network's has nothing to score
+MOST_LIT = 0.03  # share of a map; an untrained network's has nothing to score
 
 
 @dataclasses.dataclass

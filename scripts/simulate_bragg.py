@@ -67,7 +67,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--distance", type=float, default=0.12, help="m, of the detector (default 0.12)")
     add("--wavelength", type=float, default=1.305, help="angstrom (default 1.305)")
     add("--background", type=float, default=0.2, help="photons a pixel, typical (default 0.2)")
-    add("--photons", type=float, default=60, help="of a strong reflection, typical (default 60)")
+    add("--photons", type=float, default=500, help="of a strong reflection, typical (default 500)")
     add("--adu-per-photon", type=float, default=9.5, help="(default 9.5)")
     add("--seed", type=int, default=1, help="(default 1)")
     options = parser.parse_args(arguments)

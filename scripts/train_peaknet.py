@@ -6,8 +6,8 @@
 
 Writes peaknet_SIZE.safetensors (a state dict), and peaknet_SIZE_training.csv: steps, loss, and
 recall and precision on the part of the events that training does not see. The weights kept are the
-best of these; the last layer's bias is moved so that class 1 has the precision that is asked for.
-Then scripts/export_peaknet.py makes TorchScript of them. docs/model.md has data, method and scores.
+best of these; the last layer's bias is moved so that class 1 has the precision that is asked for,
+there and in files of other events, as scripts/simulate_bragg.py makes them (--decide-on). Then scripts/export_peaknet.py makes TorchScript of them. docs/model.md has data, method and scores.
 """
 
 from __future__ import annotations
@@ -50,13 +50,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=1, help="of everything that is drawn (default 1)")
     add("--steps", type=int, default=4000, help="(default 4000)")
     add("--batch", type=int, default=32, help="panels in a step (default 32)")
-    add("--made", type=float, default=0.5, help="share of panels made on the way (default 0.5)")
+    add("--made", type=float, default=0.75, help="share of panels made on the way (default 0.75)")
     add("--rate", type=float, default=2e-3, help="highest learning rate (default 2e-3)")
     add("--held-out", type=int, default=6, metavar="N",
         help="every N-th event is left out of training, to stop early and to set the decision "
              "(default 6)")
-    add("--precision", type=float, default=0.995,
-        help="to have on the events held out (default 0.995)")
+    add("--decide-on", type=pathlib.Path, nargs="*", default=[], metavar="FILE",
+        help="of further events, to set the decision")
+    add("--precision", type=float, default=0.99,
+        help="to have on the events held out and in each such file (default 0.99)")
     add("--adu-per-photon", type=float, default=9.5, help="of the events (default 9.5)")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -112,7 +114,9 @@ def loss_of(decision: Tensor, panels: Panels) -> Tensor:
 
 def shown(image: Tensor, bad: Tensor) -> Tensor:
     """What the network sees, (N, 1, H, W)."""
-    seen = torch.where(bad, torch.zeros_like(image), image)
+    # The rule of gpu/anscombe.h.
+    seen = 2 * (torch.sqrt(image.clamp(min=0) + 3 / 8) - math.sqrt(3 / 8))
+    seen = torch.where(bad, torch.zeros_like(image), seen)
     return seen[:, None].contiguous(memory_format=torch.channels_last)
 
 
@@ -171,18 +175,19 @@ class Training:
         torch._foreach_lerp_(averages, list(self.network.parameters()), 1 - keep)
 
     @torch.no_grad()
-    def decisions(self) -> np.ndarray:
-        """Of the held-out events, (N, C, H, W)."""
+    def decisions(self, events: BraggEvents, numbers: np.ndarray) -> np.ndarray:
+        """Of these events, (N, C, H, W)."""
         found = []
-        for number in self.held_out:
-            image = torch.from_numpy(self.events.images[number]).to(self.options.device).float()
-            bad = torch.from_numpy(self.events.label[number] == BAD).to(self.options.device)
+        for number in numbers:
+            image = torch.from_numpy(events.images[number]).to(self.options.device).float()
+            bad = torch.from_numpy(events.label[number] == BAD).to(self.options.device)
             logits = self.average(shown(image / self.options.adu_per_photon, bad))
             found.append(difference(logits).cpu().numpy())
         return np.stack(found)
 
-    def score(self, decisions: np.ndarray, shift: float = 0) -> peak_score.Score:
-        return peak_score.score(decisions + shift > 0, self.held_out, self.events, MIN_PIXELS)
+    def held_out_score(self) -> peak_score.Score:
+        maps = self.decisions(self.events, self.held_out) > 0
+        return peak_score.score(maps, self.held_out, self.events, MIN_PIXELS)
 
     def run(self, log: csv.DictWriter) -> None:
         steps = self.options.steps
@@ -194,7 +199,7 @@ class Training:
             done = number + 1
             if done % max(steps // CHECKS, 1) and done < steps:
                 continue
-            score = self.score(self.decisions())
+            score = self.held_out_score()
             loss = torch.stack(losses).mean().item()
             losses.clear()
             log.writerow({"step": done, "loss": f"{loss:.4f}", "recall": f"{score.recall:.4f}",
@@ -205,25 +210,35 @@ class Training:
                 best, best_f1 = copy.deepcopy(self.average.state_dict()), score.f1
         self.average.load_state_dict(best)
 
-    def decide(self) -> None:
-        """Moves the decision to where the precision asked for is reached with the most found."""
-        decisions = self.decisions()
-        scores = {shift: self.score(decisions, shift) for shift in SHIFTS}
-        good = [s for s, score in scores.items() if score.precision >= self.options.precision]
-        shift = max(good, default=max(scores, key=lambda s: scores[s].f1),
-                    key=lambda s: (scores[s].matched, -s))
+    def decide(self, others: dict[str, BraggEvents]) -> None:
+        """Moves the decision to where the most is found with the precision asked for, on the events
+        held out and on `others`."""
+        sets = {"held out": (self.events, self.held_out)}
+        sets |= {name: (events, np.arange(len(events.images))) for name, events in others.items()}
+        scores = {}
+        for name, (events, numbers) in sets.items():
+            decisions = self.decisions(events, numbers)
+            scores[name] = [peak_score.score(decisions + shift > 0, numbers, events, MIN_PIXELS)
+                            for shift in SHIFTS]
+        lowest = [min(s.precision for s in at) for at in zip(*scores.values(), strict=True)]
+        good = [i for i, precision in enumerate(lowest) if precision >= self.options.precision]
+        if not good:
+            good = [int(np.argmax(lowest))]
+        best = max(good, key=lambda i: (sum(s[i].matched for s in scores.values()), -i))
         with torch.no_grad():
             self.average.head_segmask.bias += torch.tensor(
-                [-0.5, 0.5], device=self.options.device) * shift
-        score = scores[shift]
-        print(f"decision moved by {shift:+.1f}: held out: recall {score.recall:.4f}, precision "
-              f"{score.precision:.4f}")
+                [-0.5, 0.5], device=self.options.device) * SHIFTS[best]
+        print(f"decision moved by {SHIFTS[best]:+.1f}")
+        for name, score in scores.items():
+            print(f"  {name}: recall {score[best].recall:.4f}, precision "
+                  f"{score[best].precision:.4f}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         events = read_events(options.events)
+        others = {str(path): read_events(path) for path in options.decide_on}
     except BraggError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -238,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
         log = csv.DictWriter(file, ["step", "loss", "recall", "precision"], lineterminator="\n")
         log.writeheader()
         training.run(log)
-    training.decide()
+    training.decide(others)
     path = pathlib.Path(f"{stem}.safetensors")
     peaknet_weights.save(training.average, path)
     print(f"{path}: {path.stat().st_size:,} bytes")

@@ -12,8 +12,8 @@ pytestmark = needs_libtorch
 
 MODELS = ROOT / "models"
 TORCHSCRIPT = MODELS / "peaknet_small.pt"
-ON_PHOTONS = {"engine": "torchscript", "weights": str(TORCHSCRIPT), "normalize": "photons",
-              "adu_per_photon": ADU_PER_PHOTON}
+SETTINGS = {"engine": "torchscript", "weights": str(TORCHSCRIPT), "normalize": "anscombe",
+            "adu_per_photon": ADU_PER_PHOTON}
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +65,11 @@ def test_torchscript_is_made_of_the_weights_beside_it(torch, monkeypatch):
 def test_maps_are_pytorchs_and_peaks_are_on_the_spots(tmp_path, torch, shape):
     random = np.random.default_rng(8)
     stream, events = stream_of([spots(random, (n, *shape)) for n in (2, 1)])
-    result = infer(tmp_path, stream, ON_PHOTONS)
+    result = infer(tmp_path, stream, SETTINGS)
     network = torch.jit.load(str(TORCHSCRIPT)).eval()
     for number, event in enumerate(events):
         for panel, found in zip(event, result.maps[number].reshape(shape), strict=True):
-            seen, _ = prepared(panel, np.zeros(panel.shape, bool), "photons", None)
+            seen, _ = prepared(panel, np.zeros(panel.shape, bool), "anscombe", None)
             with torch.inference_mode():
                 logits = network(torch.from_numpy(seen)[None, None])[0].numpy()
             np.testing.assert_array_equal(found, logits[1] > logits[0])
