@@ -18,10 +18,10 @@
 #include <variant>
 
 #include "graph/fake_run.h"
+#include "graph/mapped_file.h"
 #include "io/byte_order.h"
 #include "io/hdf5_image.h"
 #include "io/hdf5_layout.h"
-#include "io/mapped_file.h"
 #include "io/simplon_message.h"
 #include "io/thread_decompressor.h"
 #include "io/zip_directory.h"

@@ -7,8 +7,8 @@
 #include <span>
 
 #include "graph/error.h"
+#include "graph/mapped_file.h"
 #include "io/cxi_file.h"
-#include "io/mapped_file.h"
 
 namespace pnflow {
 namespace {

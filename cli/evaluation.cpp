@@ -6,9 +6,9 @@
 #include <map>
 
 #include "graph/error.h"
+#include "graph/mapped_file.h"
 #include "io/cxi_datasets.h"
 #include "io/cxi_reader.h"
-#include "io/mapped_file.h"
 
 namespace pnflow {
 namespace {

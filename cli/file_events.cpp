@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "graph/error.h"
+#include "graph/mapped_file.h"
 #include "io/cxi_master_parts.h"
 #include "io/find_files.h"
 #include "io/hdf5_image.h"
-#include "io/mapped_file.h"
 #include "io/message_reader.h"
 #include "io/record_reader.h"
 #include "io/timestamps.h"

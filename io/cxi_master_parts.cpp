@@ -8,9 +8,9 @@
 #include <system_error>
 
 #include "graph/error.h"
+#include "graph/mapped_file.h"
 #include "io/cxi_file.h"
 #include "io/cxi_reader.h"
-#include "io/mapped_file.h"
 
 namespace pnflow {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "graph/array.h"
-#include "io/mapped_file.h"
+#include "graph/mapped_file.h"
 #include "io/record_reader.h"
 
 namespace pnflow {

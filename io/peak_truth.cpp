@@ -8,8 +8,8 @@
 #include <span>
 
 #include "graph/error.h"
+#include "graph/mapped_file.h"
 #include "io/hdf5_message.h"
-#include "io/mapped_file.h"
 
 namespace pnflow {
 namespace {

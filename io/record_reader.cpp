@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "graph/error.h"
-#include "io/mapped_file.h"
+#include "graph/mapped_file.h"
 
 namespace pnflow {
 namespace {

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "graph/error.h"
+#include "graph/mapped_file.h"
 #include "io/atomic_file.h"
 #include "io/crystfel_check.h"
 #include "io/cxi_file.h"
-#include "io/mapped_file.h"
 #include "test/support/messages.h"
 #include "test/support/scratch_directory.h"
 

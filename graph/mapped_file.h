@@ -5,13 +5,15 @@
 #include <memory>
 #include <span>
 
+#include "graph/export.h"
+
 namespace pnflow {
 
 // The bytes of a file as memory, read-only: nothing is read before it is looked at. Copies share
 // the mapping, which lasts as long as one of them or one of the owners that they handed out.
 // Safe to use from several threads. A file that another process shortens meanwhile ends this one
 // (SIGBUS), as with every mapping.
-class MappedFile {
+class PNFLOW_API MappedFile {
  public:
   // Throws RunError when it is not a file, or cannot be opened or mapped.
   explicit MappedFile(const std::filesystem::path& path);
