@@ -8,6 +8,7 @@ other files that pnflow reads.
 from __future__ import annotations
 
 import io
+import json
 import pathlib
 import struct
 import sys
@@ -254,11 +255,35 @@ def stream_seeds():
     yield "dos", (head(4, 6, 1) + crystals).replace("\n", "\r\n").encode()
 
 
+def safetensors_file(tensors: dict[str, tuple[str, list[int], int]]) -> bytes:
+    """Of names with type, shape and bytes."""
+    header, end = {"__metadata__": {"format": "pt"}}, 0
+    for name, (dtype, shape, size) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(end)
+
+
+def safetensors_seeds():
+    """The smallest PeakNet that there can be is larger than an input of the fuzzer: its head alone
+    has 32 channels. What tells its sizes is here."""
+    yield "types", safetensors_file({"a": ("F32", [2, 1], 8), "b": ("BOOL", [3], 3),
+                                     "c": ("BF16", [], 2), "d": ("F16", [0], 0),
+                                     "module.e": ("I64", [1], 8), "f": ("F64", [1], 8)})
+    backbone, head = "backbone.hidden_states_norms.stage", "head_segmask.weight"
+    yield "sizes", safetensors_file({
+        **{f"{backbone}{s}.bias": ("F32", [s], 4 * s) for s in (1, 2, 3, 4)},
+        "backbone.encoder.stages.0.layers.1.grn.bias": ("F32", [1, 1, 1, 4], 16),
+        "backbone.embeddings.patch_embeddings.weight": ("F16", [1, 1, 2, 2], 8),
+        "backbone_to_bifpn.0.bias": ("BF16", [2], 4), head: ("BF16", [2, 32, 1, 1], 128)})
+
+
 TARGETS = {"hdf5_message": hdf5_seeds, "npz_message": npz_seeds, "npay_message": npay_seeds,
            "simplon_message": simplon_seeds, "any_message": any_seeds, "codecs": codec_seeds,
            "npy_header": npy_seeds, "geometry_file": geometry_seeds,
            "crystfel_stream": stream_seeds,
-           "crystfel_for_cxi": rewritten_geometry_seeds}
+           "crystfel_for_cxi": rewritten_geometry_seeds, "safetensors": safetensors_seeds}
 
 
 def main():
