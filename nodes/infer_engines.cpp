@@ -17,15 +17,16 @@ namespace pnflow {
 namespace {
 
 constexpr std::string_view how_to_get_torch =
-    "engines 'torchscript' and 'aoti' are a module of their own; scripts/build.sh default builds "
-    "it";
+    "engines 'torchscript', 'aoti' and 'peaknet' are a module of their own; scripts/build.sh "
+    "default "
+    "builds it";
 constexpr std::string_view how_to_get_cuda =
     "what runs on GPUs is a module of its own; scripts/build.sh default builds it where there is "
     "nvcc; 'devices: cpu' runs without";
 
 // The module that an engine comes from; empty: none.
 std::string_view module_of(const std::string& engine) {
-  return engine == "torchscript" || engine == "aoti" ? "torch" : "";
+  return engine == "torchscript" || engine == "aoti" || engine == "peaknet" ? "torch" : "";
 }
 
 // What is offered under a name, if need be by a module that is loaded for it.

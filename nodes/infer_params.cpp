@@ -152,10 +152,12 @@ void Infer::describe(Spec<Params>& s) {
       .choice("threshold", "threshold")
       .choice("torchscript", "torchscript")
       .choice("aoti", "aoti")
+      .choice("peaknet", "peaknet")
       .choice("none", "none")
       .help(
           "a peak finder without a network, a TorchScript model (.pt), an AOTInductor package "
-          "(.pt2), or nothing but the preparation of a network's input");
+          "(.pt2), a PeakNet from its weights (.safetensors, or what torch.save made of a state "
+          "dict), or nothing but the preparation of a network's input");
   s.param("weights", &Params::weights).help("the model's file");
   s.param("precision", &Params::precision)
       .choice(name_of(Precision::float32), Precision::float32)

@@ -20,12 +20,12 @@ void pnflow_register(pnflow::Registry& registry) {
   using namespace pnflow;
   // A program finds a factory as a void pointer, so it must be one to exactly this base.
   const std::shared_ptr<EngineFactory> engines = std::make_shared<TorchEngineFactory>();
-  for (const char* name : {"torchscript", "aoti"}) {
+  for (const char* name : {"torchscript", "aoti", "peaknet"}) {
     registry.offer(std::string(engine_interface), name, engines);
   }
 #ifdef PNFLOW_TORCH_CUDA
   const std::shared_ptr<DeviceModelFactory> models = std::make_shared<TorchDeviceModelFactory>();
-  for (const char* name : {"torchscript", "aoti"}) {
+  for (const char* name : {"torchscript", "aoti", "peaknet"}) {
     registry.offer(std::string(device_model_interface), name, models);
   }
 #endif

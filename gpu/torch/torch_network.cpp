@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "gpu/torch/peaknet_network.h"
 #include "graph/error.h"
 
 namespace pnflow {
@@ -20,11 +21,6 @@ namespace {
 
 std::string shape_text(at::IntArrayRef sizes) {
   return fmt::format("({})", fmt::join(sizes.begin(), sizes.end(), ", "));
-}
-
-at::Device torch_device(const TorchPlace& place) {
-  return place.device < 0 ? at::Device(at::kCPU)
-                          : at::Device(at::kCUDA, static_cast<at::DeviceIndex>(place.device));
 }
 
 class TorchScriptNetwork : public TorchNetwork {
@@ -159,6 +155,11 @@ std::vector<std::unique_ptr<TorchNetwork>> load_aoti(const EngineSettings& setti
 
 }  // namespace
 
+at::Device torch_device(const TorchPlace& place) {
+  return place.device < 0 ? at::Device(at::kCPU)
+                          : at::Device(at::kCUDA, static_cast<at::DeviceIndex>(place.device));
+}
+
 at::ScalarType type_of(Precision precision) {
   switch (precision) {
     case Precision::float32: return at::kFloat;
@@ -214,6 +215,7 @@ std::vector<std::unique_ptr<TorchNetwork>> load_networks(const EngineSettings& s
     at::globalContext().setAllowTF32CuBLAS(false);
   }
   if (settings.name == "aoti") return load_aoti(settings, place, count);
+  if (settings.name == "peaknet") return load_peaknet(settings, place, count);
   // Micro-batches have few sizes, and each is worth kernels of its own: the general ones, which
   // TorchScript would turn to after two sizes, are slower.
   torch::jit::FusionStrategy strategy = {{torch::jit::FusionBehavior::STATIC, 8},

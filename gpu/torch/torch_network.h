@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <memory>
@@ -37,12 +38,14 @@ struct TorchPlace {
   std::string capability;  // of that GPU: "90"
 };
 
-// The model in settings.weights, as settings.name says: "torchscript" (a .pt file) or "aoti" (an
-// AOTInductor package, .pt2), `count` times, which is 1 on a GPU. They share what they only read,
-// where LibTorch allows it. Throws RunError: no such file, not such a file, one that was made for
-// another device, precision or size.
+// The model in settings.weights, as settings.name says: "torchscript" (a .pt file), "aoti" (an
+// AOTInductor package, .pt2) or "peaknet" (a state dict), `count` times, which is 1 on a GPU. They
+// share what they only read, where LibTorch allows it. Throws RunError: no such file, not such a
+// file, one that was made for another device, precision or size, weights that do not fit.
 std::vector<std::unique_ptr<TorchNetwork>> load_networks(const EngineSettings& settings,
                                                          const TorchPlace& place, int count);
+
+at::Device torch_device(const TorchPlace& place);
 
 at::ScalarType type_of(Precision precision);
 
