@@ -38,6 +38,10 @@ Tensor conv(const Layer& layer, const Tensor& x, std::int64_t stride = 1, std::i
   return at::conv2d(x, layer.weight, layer.bias, stride, padding, 1, groups);
 }
 
+Tensor linear(const Layer& layer, const Tensor& x) {
+  return at::linear(x, layer.weight, layer.bias);
+}
+
 // Over the last axis.
 Tensor layer_norm(const Layer& layer, const Tensor& x) {
   return at::layer_norm(x, layer.weight.sizes(), layer.weight, layer.bias, 1e-6);
@@ -59,15 +63,16 @@ Tensor resized(const Tensor& x, double factor) {
 Tensor response_norm(const Layer& layer, const Tensor& x) {
   const Tensor response = at::linalg_vector_norm(x, 2, {{1, 2}}, true);
   const Tensor share = response / (response.mean(-1, true) + 1e-6);
-  return layer.weight * (x * share) + layer.bias + x;
+  return (x * share).mul_(layer.weight).add_(layer.bias).add_(x);
 }
 
-Tensor convnext(const ConvNextBlock<Tensor>& block, const Tensor& x) {
+// In place.
+void convnext(const ConvNextBlock<Tensor>& block, Tensor& x) {
   const Tensor seen = conv(block.dwconv, x, 1, peaknet_kernel / 2, x.size(1));
   Tensor y = layer_norm(block.layernorm, seen.permute({0, 2, 3, 1}));
-  y = at::gelu(at::linear(y, block.pwconv1.weight, block.pwconv1.bias));
-  y = at::linear(response_norm(block.grn, y), block.pwconv2.weight, block.pwconv2.bias);
-  return x + y.permute({0, 3, 1, 2});
+  y = linear(block.pwconv1, y);
+  y = linear(block.pwconv2, response_norm(block.grn, at::gelu_(y)));
+  x.add_(y.permute({0, 3, 1, 2}));
 }
 
 Levels backbone(const PeakNetParts<Tensor>& net, const Tensor& images) {
@@ -79,7 +84,7 @@ Levels backbone(const PeakNetParts<Tensor>& net, const Tensor& images) {
     if (stage.downsampling) {
       x = conv(stage.downsampling->conv, channel_norm(stage.downsampling->norm, x), 2);
     }
-    for (const ConvNextBlock<Tensor>& block : stage.blocks) x = convnext(block, x);
+    for (const ConvNextBlock<Tensor>& block : stage.blocks) convnext(block, x);
     levels[s] = channel_norm(stage.norm, x);
   }
   return levels;
@@ -87,9 +92,12 @@ Levels backbone(const PeakNetParts<Tensor>& net, const Tensor& images) {
 
 // ---------------------------------------------------------------- BiFPN
 
-Tensor bifpn_node(const BiFpnNode<Tensor>& node, const Tensor& x) {
-  const Tensor seen = conv({node.depthwise, {}}, x, 1, 0, x.size(1));
-  return at::gelu(channel_norm(node.norm, conv({node.pointwise, {}}, seen)));
+// `mean` is used up.
+Tensor bifpn_node(const BiFpnNode<Tensor>& node, Tensor mean, const Tensor& p) {
+  // A depthwise convolution of single pixels; LibTorch would take one channel after the other.
+  mean.mul_(node.depthwise);
+  Tensor y = channel_norm(node.norm, at::conv2d(mean, node.pointwise));
+  return at::gelu_(y).add_(p);
 }
 
 Levels bifpn(const BiFpnBlock<Tensor>& block, const Levels& p) {
@@ -97,14 +105,14 @@ Levels bifpn(const BiFpnBlock<Tensor>& block, const Levels& p) {
   for (std::size_t row = 0; row < 3; ++row) {
     const std::size_t l = 2 - row;
     const auto w = block.w_m[static_cast<std::int64_t>(row)].unbind();
-    m[l] = bifpn_node(block.m[l], w[0] * p[l] + w[1] * resized(m[l + 1], 2)) + p[l];
+    m[l] = bifpn_node(block.m[l], (w[0] * p[l]).add_(resized(m[l + 1], 2).mul_(w[1])), p[l]);
   }
   Levels q = m;
   for (std::size_t row = 0; row < 3; ++row) {
     const std::size_t l = row + 1;
     const auto w = block.w_q[static_cast<std::int64_t>(row)].unbind();
-    const Tensor mean = w[0] * p[l] + w[1] * m[l] + w[2] * resized(q[l - 1], 0.5);
-    q[l] = bifpn_node(block.q[row], mean) + p[l];
+    const Tensor mean = (w[0] * p[l]).add_(w[1] * m[l]).add_(resized(q[l - 1], 0.5).mul_(w[2]));
+    q[l] = bifpn_node(block.q[row], mean, p[l]);
   }
   return q;
 }
@@ -114,7 +122,8 @@ Levels bifpn(const BiFpnBlock<Tensor>& block, const Levels& p) {
 Tensor head(const std::vector<PeakNetHeadLayer<Tensor>>& layers, std::size_t level, Tensor x) {
   for (const PeakNetHeadLayer<Tensor>& layer : layers) {
     x = conv(layer.conv, x, 1, 1);
-    x = at::gelu(at::group_norm(x, peaknet_groups, layer.norm.weight, layer.norm.bias, 1e-5));
+    x = at::group_norm(x, peaknet_groups, layer.norm.weight, layer.norm.bias, 1e-5);
+    at::gelu_(x);
     if (level > 0) x = resized(x, 2);
   }
   return x;
@@ -125,7 +134,7 @@ Tensor peaknet(const PeakNetParts<Tensor>& net, const Tensor& images) {
   for (std::size_t l = 0; l < peaknet_levels; ++l) levels[l] = conv(net.adapters[l], levels[l]);
   for (const BiFpnBlock<Tensor>& block : net.bifpn) levels = bifpn(block, levels);
   Tensor sum = head(net.heads[0], 0, levels[0]);
-  for (std::size_t l = 1; l < peaknet_levels; ++l) sum = sum + head(net.heads[l], l, levels[l]);
+  for (std::size_t l = 1; l < peaknet_levels; ++l) sum.add_(head(net.heads[l], l, levels[l]));
   const std::int64_t patch = net.embeddings.weight.size(2);
   Tensor logits = resized(conv(net.segmask, sum), static_cast<double>(patch));
   if (net.upsampling) {
@@ -190,10 +199,10 @@ std::vector<std::unique_ptr<TorchNetwork>> load_peaknet(const EngineSettings& se
       peaknet_weights(read_state_dict(settings.weights), settings.weights);
   const at::Device device = torch_device(place);
   auto parts = make_peaknet(weights.config, [&](const PeakNetTensor& tensor) {
-    const Tensor values = on_place(weights[tensor.name], type_of(settings.precision), device);
-    // Convolutions on a GPU are fastest when the channels of a pixel lie side by side.
-    const bool channels_last = place.device >= 0 && values.dim() == 4;
-    return channels_last ? values.contiguous(at::MemoryFormat::ChannelsLast) : values;
+    Tensor values = on_place(weights[tensor.name], type_of(settings.precision), device);
+    if (tensor.name.ends_with("depthwise_conv.weight")) return values.view({1, -1, 1, 1});
+    // Convolutions are fastest when the channels of a pixel lie side by side.
+    return values.dim() == 4 ? values.contiguous(at::MemoryFormat::ChannelsLast) : values;
   });
   for (BiFpnBlock<Tensor>& block : parts.bifpn) {
     block.w_m = shares(block.w_m);
