@@ -100,7 +100,7 @@ int main(int argc, char** argv) {
   options.engine.devices = {0};
   options.engine.batch_size = 8;
   CLI::App app("Measures a network on a GPU alone.");
-  app.add_option("--engine", options.engine.name, "torchscript or aoti")->required();
+  app.add_option("--engine", options.engine.name, "torchscript, aoti or peaknet")->required();
   app.add_option("--weights", options.engine.weights, "the model's file")->required();
   std::map<std::string, Precision> precisions;
   for (const auto one : {Precision::float32, Precision::bfloat16, Precision::float16}) {

@@ -126,6 +126,10 @@ bool PickleMachine::step() {
     }
     case 'Q': persistent(); return true;
     case 'R': reduce(); return true;
+    case 0x81: {  // an object of a class
+      pop();
+      refuse_object(pop(Kind::name, "a class").text);
+    }
     case 'b':  // what an OrderedDict has besides its items: versions of modules
       pop();
       if (top().kind != Kind::dictionary) fail("an object that is no dictionary has attributes");

@@ -66,6 +66,7 @@ class PickleMachine {
   bool step_number(unsigned code);
   bool step_container(unsigned code);
   void reduce();
+  [[noreturn]] void refuse_object(const std::string& name) const;
   void persistent();
   PickledTensor rebuilt(const PickleValue& arguments) const;
   Shape extents(const PickleValue& value) const;

@@ -45,8 +45,12 @@ void PickleMachine::reduce() {
              arguments.items[0]->kind == Kind::tensor) {
     push(*arguments.items[0]);
   } else {
-    fail(fmt::format("it has an object {:?}, and only tensors are read", name));
+    refuse_object(name);
   }
+}
+
+void PickleMachine::refuse_object(const std::string& name) const {
+  fail(fmt::format("it has an object {:?}, and only tensors are read", name));
 }
 
 // ("storage", torch.FloatStorage, "0", "cpu", 16): the storage is in the archive's file data/0.

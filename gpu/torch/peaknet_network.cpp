@@ -1,5 +1,6 @@
 #include "gpu/torch/peaknet_network.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
@@ -59,11 +60,35 @@ Tensor resized(const Tensor& x, double factor) {
 
 // ---------------------------------------------------------------- backbone
 
-// Weighs each channel of (N, H, W, C) by its share in the image's response.
-Tensor response_norm(const Layer& layer, const Tensor& x) {
+// weight * (x * share) + bias + x in float32 on the CPU, in place: the same roundings as four
+// operations of LibTorch, each of which would go through memory.
+void apply_shares(const Layer& layer, const Tensor& share, Tensor& x) {
+  const std::int64_t channels = x.size(3);
+  const std::int64_t pixels = x.size(1) * x.size(2);
+  const float* const weight = layer.weight.const_data_ptr<float>();
+  const float* const bias = layer.bias.const_data_ptr<float>();
+  const float* const shares = share.const_data_ptr<float>();
+  float* const values = x.mutable_data_ptr<float>();
+  at::parallel_for(0, x.size(0) * pixels, 1024, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t pixel = begin; pixel < end; ++pixel) {
+      const float* const of_image = shares + pixel / pixels * channels;
+      float* const of_pixel = values + pixel * channels;
+      for (std::int64_t c = 0; c < channels; ++c) {
+        of_pixel[c] = of_pixel[c] * of_image[c] * weight[c] + bias[c] + of_pixel[c];
+      }
+    }
+  });
+}
+
+// Weighs each channel of (N, H, W, C) by its share in the image's response; x is used up.
+Tensor response_norm(const Layer& layer, Tensor x) {
   const Tensor response = at::linalg_vector_norm(x, 2, {{1, 2}}, true);
   const Tensor share = response / (response.mean(-1, true) + 1e-6);
-  return (x * share).mul_(layer.weight).add_(layer.bias).add_(x);
+  if (!x.is_cpu() || x.scalar_type() != at::kFloat) {
+    return (x * share).mul_(layer.weight).add_(layer.bias).add_(x);
+  }
+  apply_shares(layer, share, x);
+  return x;
 }
 
 // In place.

@@ -4,12 +4,11 @@
 #include <caffe2/serialize/inline_container.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "gpu/peaknet/safetensors.h"
@@ -21,7 +20,9 @@ namespace pnflow {
 
 namespace {
 
-constexpr std::array zip_signature{std::byte{'P'}, std::byte{'K'}, std::byte{3}, std::byte{4}};
+// First bytes of files. As the length of a safetensors header they would be too large.
+constexpr std::string_view zip_signature = "PK\x03\x04";
+constexpr std::string_view old_torch_save_signature = "\x80\x02\x8a\x0a";
 
 // The archive that torch.save writes: the pickle data.pkl, and a file for each storage. LibTorch
 // reads the archive; its reader of pickles makes None of every OrderedDict, which is what a state
@@ -92,8 +93,15 @@ class Archive {
 
 StateDict read_state_dict(const std::string& path) {
   const MappedFile file(path);
-  const auto beginning = file.bytes().first(std::min(zip_signature.size(), file.bytes().size()));
-  if (!std::ranges::equal(beginning, zip_signature)) {
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
+                              file.bytes().size());
+  if (text.starts_with(old_torch_save_signature)) {
+    throw RunError(
+        fmt::format("'{}' is in the format that torch.save had before PyTorch 1.6, which "
+                    "is not read: load it there and save it again",
+                    path));
+  }
+  if (!text.starts_with(zip_signature)) {
     return parse_safetensors(file.bytes(), file.owner(), path);
   }
   try {

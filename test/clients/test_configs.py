@@ -128,14 +128,23 @@ def test_a_config_of_files_finds_peaks_in_them(tmp_path, name, captured, least_p
 
 
 @needs_libtorch
-def test_peaknet_finds_peaks_with_the_network_that_comes_with_pnflow(tmp_path):
+def test_peaknet_finds_the_same_peaks_with_both_engines_of_the_network_that_comes_with_pnflow(
+        tmp_path):
     captured = "hdf5_bslz4_u16_panels"
-    report = run(tmp_path, ROOT / "configs/peaknet.yaml",
-                 f"infer.weights={ROOT / 'models' / 'peaknet_small.pt'}",
-                 env={"FILES": str(DATA / "lclstreamer" / captured / "*.bin")})
     stamps = expected(captured)["timestamp_u64"]
-    assert report["events"]["delivered"] == report["events"]["decoded"] == len(stamps)
-    assert sum(len(event.x) for event in events_of(*cxi_files(tmp_path))) >= 40
+    found = {}
+    for name, file in (("peaknet", "peaknet_small.pt"),
+                       ("peaknet-native", "peaknet_small.safetensors")):
+        directory = tmp_path / name
+        directory.mkdir()
+        report = run(directory, ROOT / f"configs/{name}.yaml",
+                     f"infer.weights={ROOT / 'models' / file}",
+                     env={"FILES": str(DATA / "lclstreamer" / captured / "*.bin")})
+        assert report["events"]["delivered"] == report["events"]["decoded"] == len(stamps)
+        found[name] = {event.stamp: (list(event.x), list(event.y))
+                       for event in events_of(*cxi_files(directory))}
+        assert sum(len(x) for x, _ in found[name].values()) >= 40
+    assert found["peaknet"] == found["peaknet-native"]
 
 
 def test_geometry_writes_what_the_detectors_files_say(tmp_path):
@@ -167,7 +176,7 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
         "bragg", "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only",
-        "long-run", "measure", "padded", "peaknet", "record", "simplon", "simulated",
+        "long-run", "measure", "padded", "peaknet", "peaknet-native", "record", "simplon", "simulated",
         "slow-writer", "torchscript", "zmq_null"}
 
 

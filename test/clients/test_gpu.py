@@ -250,17 +250,21 @@ def peaknet(request, torch, tmp_path_factory):
     """A PeakNet as scripts/export_peaknet.py makes it, and what judged() says of it."""
     directory = tmp_path_factory.mktemp(request.param)
     subprocess.run([sys.executable, ROOT / "scripts" / "export_peaknet.py", "--size", request.param,
-                    "--device", "cuda", "--output", directory, "--formats", "torchscript"],
-                   check=True)
-    weights = directory / f"peaknet_{request.param}.pt"
-    return str(weights), *judged(torch, weights)
+                    "--device", "cuda", "--output", directory, "--formats",
+                    "state_dict,torchscript"], check=True)
+    stem = directory / f"peaknet_{request.param}"
+    return ({"torchscript": f"{stem}.pt", "peaknet": f"{stem}_state.pt"},
+            *judged(torch, stem.with_suffix(".pt")))
 
 
 @needs_libtorch
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_peaknet_gives_the_segmentation_of_pytorch_in_float32(tmp_path, peaknet, precision):
+@pytest.mark.parametrize("engine", ["torchscript", "peaknet"])
+def test_peaknet_gives_the_segmentation_of_pytorch_in_float32(tmp_path, peaknet, engine,
+                                                              precision):
     weights, images, wanted = peaknet
-    check_segmentation(tmp_path, images, wanted, precision, engine="torchscript", weights=weights)
+    check_segmentation(tmp_path, images, wanted, precision, engine=engine,
+                       weights=weights[engine])
 
 
 @needs_libtorch

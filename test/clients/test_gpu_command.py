@@ -64,7 +64,7 @@ def test_libtorch_is_loaded_only_when_asked_for():
     assert without["engines"]["cpu"] == ["none", "threshold"]
     loaded = json.loads(told("--no-measure", "--json", "--engines"))
     assert loaded["torch_module"]["loaded"]
-    assert loaded["engines"]["cpu"] == ["aoti", "none", "threshold", "torchscript"]
+    assert loaded["engines"]["cpu"] == ["aoti", "none", "peaknet", "threshold", "torchscript"]
 
 
 @pytest.mark.skipif(LIBTORCH, reason="this build has LibTorch")

@@ -7,7 +7,7 @@ import pytest
 from chains import simulated
 from gpus import gpus
 from inference import EXPORTED, detector_images, figures, infer, stream_of
-from support import Run, finished, needs_libtorch
+from support import ROOT, Run, finished, needs_libtorch
 
 pytestmark = [needs_libtorch, pytest.mark.skipif(not gpus(), reason="there is no GPU")]
 PAD = {"height": 96, "width": 160, "style": "center"}
@@ -115,6 +115,17 @@ def test_in_the_steady_state_nothing_is_allocated(tmp_path, models):
     assert of["graph launches"] == of["micro-batches"] >= 3000
     assert of["last allocation at micro-batch"] <= 100
     assert of["device memory"] > 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_engine_peaknet_is_recorded_and_its_padding_too(tmp_path, precision):
+    settings = {"engine": "peaknet", "weights": str(ROOT / "models" / "peaknet_small.safetensors"),
+                "precision": precision, "devices": [0], "batch_size": 4, "normalize": "photons",
+                "adu_per_photon": 9.5, "crop": {"height": 90, "width": 101}}
+    [of] = figures(finished(tmp_path, simulated({"count": 40, "shape": [96, 120]},
+                                                infer=settings)))
+    assert of["graph launches"] == of["micro-batches"] > 0
+    assert of["last allocation at micro-batch"] <= 10
 
 
 @pytest.mark.skipif(EXPORTED is None, reason="compiling takes minutes; scripts/gpu-check.sh does it")

@@ -196,8 +196,9 @@ def test_a_build_without_cuda_says_how_to_get_it(tmp_path):
 
 @pytest.mark.sanitizer
 @pytest.mark.skipif(LIBTORCH, reason="this build has LibTorch")
-def test_a_build_without_libtorch_says_how_to_get_it(tmp_path):
-    path = write_graph(tmp_path, chain(infer={"engine": "torchscript", "weights": "model.pt"}))
+@pytest.mark.parametrize("engine", ["torchscript", "peaknet"])
+def test_a_build_without_libtorch_says_how_to_get_it(tmp_path, engine):
+    path = write_graph(tmp_path, chain(infer={"engine": engine, "weights": "model.pt"}))
     assert pnflow("validate", path).returncode == 0
     done = pnflow("run", path, cwd=tmp_path)
     assert done.returncode == 1

@@ -7,6 +7,7 @@ other files that pnflow reads.
 
 from __future__ import annotations
 
+import collections
 import io
 import json
 import pathlib
@@ -279,11 +280,24 @@ def safetensors_seeds():
         "backbone_to_bifpn.0.bias": ("BF16", [2], 4), head: ("BF16", [2, 32, 1, 1], 128)})
 
 
+def pickle_seeds():
+    """As torch.save writes them, by its own pickler's rules: storages are persistent, tensors calls."""
+    from tensor_pickles import Tensor, pickled
+    state = {"a": Tensor("FloatStorage", "0", 12, 0, (3, 4), (4, 1)),
+             "b": Tensor("HalfStorage", "1", 12, 2, (2, 5), (1, 2)),
+             "c": Tensor("BoolStorage", "2", 1, 0, (), ()), "d": Tensor("LongStorage", "3", 0, 0, (0,), (1,))}
+    yield "plain", pickled(state)
+    yield "ordered", pickled(collections.OrderedDict(state))
+    yield "checkpoint", pickled({"model": {"state_dict": state}, "epoch": 3, "big": 2 ** 70,
+                                 "loss": 0.5, "list": [None, True, (1, -2), "text" * 100]})
+
+
 TARGETS = {"hdf5_message": hdf5_seeds, "npz_message": npz_seeds, "npay_message": npay_seeds,
            "simplon_message": simplon_seeds, "any_message": any_seeds, "codecs": codec_seeds,
            "npy_header": npy_seeds, "geometry_file": geometry_seeds,
            "crystfel_stream": stream_seeds,
-           "crystfel_for_cxi": rewritten_geometry_seeds, "safetensors": safetensors_seeds}
+           "crystfel_for_cxi": rewritten_geometry_seeds, "safetensors": safetensors_seeds,
+           "tensor_pickle": pickle_seeds}
 
 
 def main():
