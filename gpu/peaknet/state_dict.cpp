@@ -106,6 +106,9 @@ std::vector<float> floats_of(const WeightTensor& tensor) {
       return converted<double>(tensor.bytes, [](double v) { return static_cast<float>(v); });
     case WeightType::f16: return converted<std::uint16_t>(tensor.bytes, float_of_half);
     case WeightType::bf16: return converted<std::uint16_t>(tensor.bytes, float_of_bfloat);
+    case WeightType::boolean:
+      return converted<std::uint8_t>(tensor.bytes,
+                                     [](std::uint8_t v) { return v != 0 ? 1.0F : 0.0F; });
     default: break;
   }
   return converted<float>(tensor.bytes, [](float v) { return v; });

@@ -57,8 +57,8 @@ using StateDict = std::map<std::string, WeightTensor, std::less<>>;
 void add_tensor(StateDict& state, std::string_view name, WeightTensor tensor,
                 const std::string& file);
 
-// The values as float32, which all of f32, f16 and bf16 become exactly, f64 by rounding. The type
-// must be one of these four.
+// The values as float32, which all of f32, f16 and bf16 become exactly, f64 by rounding, and
+// boolean ones as 0 and 1. The type must be one of these five.
 std::vector<float> floats_of(const WeightTensor& tensor);
 
 }  // namespace pnflow

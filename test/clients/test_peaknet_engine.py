@@ -3,13 +3,15 @@
 import collections
 import json
 import struct
+import subprocess
 
 import numpy as np
 import pytest
 
 from chains import simulated
+from gpus import gpus
 from inference import detector_images, infer, prepared, stream_of
-from support import ROOT, Run, needs_libtorch
+from support import ROOT, Run, binary, needs_libtorch
 
 pytestmark = needs_libtorch
 
@@ -135,6 +137,71 @@ def test_an_image_of_one_pixel_is_padded(tmp_path, torch, networks):
     result = infer(tmp_path, stream, {"engine": "peaknet", "weights": str(path), "logits": True,
                                       "normalize": "none"})
     np.testing.assert_allclose(result.logits[0], logits_of(torch, network, events[0]), atol=1e-4)
+
+
+# ---------------------------------------------------------------- part by part
+
+def parts_of(torch, network, images):
+    """What PyTorch's modules give, by the names that pnflow gives the same."""
+    watched = ["backbone.embeddings", "head_segmask", "head_upsample_layer"]
+    for name, module in network.named_modules():
+        if name.rpartition(".")[0] in ("backbone_to_bifpn", "bifpn.blocks", "seg_lateral_layers",
+                                       "backbone.hidden_states_norms"):
+            watched.append(name)
+        elif type(module).__name__ == "ConvNextBlock":
+            watched.append(name)
+    outputs = {}
+
+    def watch(name):
+        def hook(_module, _inputs, output):
+            several = {name: output} if isinstance(output, torch.Tensor) else {
+                f"{name}.{level}": one for level, one in enumerate(output)}
+            outputs.update({key: value.contiguous().clone() for key, value in several.items()})
+        return hook
+
+    modules = dict(network.named_modules())
+    hooks = [modules[name].register_forward_hook(watch(name)) for name in watched
+             if modules.get(name) is not None]
+    with torch.inference_mode():
+        outputs["logits"] = network(images).contiguous()
+    for hook in hooks:
+        hook.remove()
+    return outputs
+
+
+def compared(torch, tmp_path, weights, network, images, *arguments):
+    """(part, largest difference, largest value), in the order of the network."""
+    from safetensors.torch import save_file
+    outputs = parts_of(torch, network, images)
+    save_file({"images": images, **outputs}, tmp_path / "expected.safetensors")
+    done = subprocess.run([binary().resolve().parent / "pnflow_peaknet_parts", weights,
+                           tmp_path / "expected.safetensors", *map(str, arguments)],
+                          capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert sorted(part for part, *_ in rows) == sorted(outputs)
+    return [(part, float(difference), float(largest)) for part, difference, largest in rows]
+
+
+@pytest.mark.parametrize("name, shape", [("shipped", (1, 1, 352, 384)), ("tiny", (2, 1, 96, 160)),
+                                         ("odd", (1, 1, 48, 72))])
+def test_every_part_is_pytorchs_to_the_last_bit(tmp_path, torch, networks, name, shape):
+    path, network = networks[name]
+    images = torch.from_numpy(np.random.default_rng(9).poisson(0.5, shape).astype(np.float32))
+    for part, difference, largest in compared(torch, tmp_path, path, network, images):
+        assert difference == 0 and largest > 0, (part, difference, largest)
+
+
+@pytest.mark.skipif(not gpus(), reason="there is no GPU")
+@pytest.mark.parametrize("name", ["shipped", "tiny", "odd"])
+def test_every_part_is_near_pytorchs_on_a_gpu(tmp_path, torch, networks, name):
+    """Sums are formed in another order: some 1e-6 of the largest value in each part, which
+    accumulate."""
+    path, network = networks[name]
+    images = torch.from_numpy(np.random.default_rng(9).poisson(
+        0.5, (2, 1, 96, 192)).astype(np.float32))
+    for part, difference, largest in compared(torch, tmp_path, path, network, images, 0):
+        assert difference <= 1e-4 * largest, (part, difference, largest)
 
 
 # ---------------------------------------------------------------- files of weights

@@ -142,6 +142,8 @@ TEST_CASE("values of every floating type become float32") {
   const std::vector<float> f32{0.1F, -2.0F};
   CHECK(floats(WeightType::f32, f32) == f32);
   CHECK(floats(WeightType::f64, std::vector<double>{0.1, -2.0}) == f32);
+  CHECK(floats(WeightType::boolean, std::vector<std::uint8_t>{1, 0, 255}) ==
+        std::vector<float>{1, 0, 1});
   CHECK(floats(WeightType::bf16, std::vector<std::uint16_t>{0x3f80, 0xc049}) ==
         std::vector<float>{1.0F, -3.140625F});
   CHECK(floats(WeightType::f16, std::vector<std::uint16_t>{0x3c00, 0xc248, 0x7bff, 0x0001, 0x83ff,
