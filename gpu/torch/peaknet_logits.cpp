@@ -81,7 +81,7 @@ void apply_shares(const Layer& layer, const Tensor& share, Tensor& x) {
 // Weighs each channel of (N, H, W, C) by its share in the image's response; x is used up.
 Tensor response_norm(const Layer& layer, Tensor x) {
   const Tensor response = at::linalg_vector_norm(x, 2, {{1, 2}}, true);
-  const Tensor share = response / (response.mean(-1, true) + 1e-6);
+  const Tensor share = (response / (response.mean(-1, true) + 1e-6)).contiguous();
   if (!x.is_cpu() || x.scalar_type() != at::kFloat) {
     return (x * share).mul_(layer.weight).add_(layer.bias).add_(x);
   }
