@@ -15,7 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::size_t values = 0;
     for (const auto& [name, tensor] : state) {
       if (elements_of(tensor.shape) * size_of(tensor.type) != tensor.bytes.size()) std::abort();
-      if (tensor.type <= WeightType::bf16) values += floats_of(tensor).size();
+      if (tensor.type <= WeightType::bf16 || tensor.type == WeightType::boolean) {
+        values += floats_of(tensor).size();
+      }
     }
     if (values > size) std::abort();
     const PeakNetWeights weights = peaknet_weights(std::move(state), "fuzz");
