@@ -121,7 +121,7 @@ Levels backbone(const PeakNetParts<Tensor>& net, const Tensor& images, const Pea
 // ---------------------------------------------------------------- BiFPN
 
 // `mean` is used up.
-Tensor bifpn_node(const BiFpnNode<Tensor>& node, Tensor mean, const Tensor& p) {
+Tensor bifpn_node(const BiFpnNode<Tensor>& node, const Tensor& mean, const Tensor& p) {
   // A depthwise convolution of single pixels; LibTorch would take one channel after the other.
   mean.mul_(node.depthwise);
   Tensor y = channel_norm(node.norm, at::conv2d(mean, node.pointwise));
