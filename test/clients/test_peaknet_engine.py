@@ -384,7 +384,7 @@ def test_peaks_are_those_of_the_engine_torchscript(tmp_path):
         directory = tmp_path / engine
         directory.mkdir()
         results.append(infer(directory, stream, {
-            "engine": engine, "weights": str(ROOT / "models" / file), "normalize": "photons",
+            "engine": engine, "weights": str(ROOT / "models" / file), "normalize": "anscombe",
             "adu_per_photon": 9.5}))
     theirs, ours = results
     assert ours.peaks == theirs.peaks and sum(ours.peaks.values()) >= 40
