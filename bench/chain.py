@@ -65,7 +65,7 @@ def run(graph: str, settings: list[str], *arguments):
 
 
 def run_chain(directory: str, endpoint: str, *settings):
-    return run("demo.yaml", [f"socket.bind={endpoint}", f"cxi.directory={directory}/out",
+    return run("threshold.yaml", [f"socket.bind={endpoint}", f"cxi.directory={directory}/out",
                              "peaks.min_num_peak=0", *settings],
                "--report", f"{directory}/report.json")
 
@@ -184,10 +184,10 @@ def chain_share(rate: int, engine: str, seconds: float) -> float:
         return share_of(pipeline, seconds)
 
 
-SHARES = [(0, "`demo.yaml`", lambda seconds: chain_share(0, "threshold", seconds)),
+SHARES = [(0, "`threshold.yaml`", lambda seconds: chain_share(0, "threshold", seconds)),
           (100, "`measure.yaml`, nothing to do", lambda seconds: framework_share(100, seconds)),
-          (100, "`demo.yaml`, engine none", lambda seconds: chain_share(100, "none", seconds)),
-          (100, "`demo.yaml`", lambda seconds: chain_share(100, "threshold", seconds))]
+          (100, "`threshold.yaml`, engine none", lambda seconds: chain_share(100, "none", seconds)),
+          (100, "`threshold.yaml`", lambda seconds: chain_share(100, "threshold", seconds))]
 
 
 def measured(options):

@@ -12,7 +12,7 @@ from cxi import events_in_files
 from support import DATA, ROOT, Process, messages, pnflow, write_graph
 from tar_records import write_record
 
-DEMO = ROOT / "configs" / "demo.yaml"
+DEMO = ROOT / "configs" / "threshold.yaml"
 PANELS = "hdf5_bslz4_u16_panels"  # 4 events of 4x176x192 in 2 messages
 SHORT = ["--min-time", 0.01, "--repetitions", 2]
 
@@ -51,7 +51,7 @@ def simulation(tmp_path):
 
 @pytest.mark.parametrize("node, events", [("socket", None), ("decode", 64), ("infer", 64),
                                           ("peaks", 64), ("cxi", None)])
-def test_every_node_of_the_demo_is_measured_on_captured_messages(tmp_path, node, events):
+def test_every_node_of_the_main_job_is_measured_on_captured_messages(tmp_path, node, events):
     done = bench(DEMO, node, *files(PANELS), "--set", f"cxi.directory={tmp_path}")
     [row] = measured(done)
     assert seconds(row["time/message"]) > 0 and float(row["MB/s"]) > 0

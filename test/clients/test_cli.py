@@ -7,7 +7,7 @@ import pytest
 
 from support import ROOT, pnflow
 
-DEMO = ROOT / "configs" / "demo.yaml"
+DEMO = ROOT / "configs" / "threshold.yaml"
 
 
 def types() -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from chains import chain, counted
 from support import CUDA, LIBTORCH, ROOT, Process, binary, needs_libtorch, pnflow, write_graph
 
-DEMO = ROOT / "configs" / "demo.yaml"
+DEMO = ROOT / "configs" / "threshold.yaml"
 
 
 # ---------------------------------------------------------------- validate
@@ -16,7 +16,7 @@ DEMO = ROOT / "configs" / "demo.yaml"
 def test_validate_shows_the_plan():
     done = pnflow("validate", DEMO)
     assert done.returncode == 0 and not done.stderr
-    assert done.stdout.startswith(f"{DEMO}: ok\ndemo: window 16, threads ")
+    assert done.stdout.startswith(f"{DEMO}: ok\nthreshold: window 16, threads ")
     rows = {row[0]: row[1:] for row in map(str.split, done.stdout.splitlines()[4:])}
     assert {name: row[0] for name, row in rows.items()} == {
         "socket": "zmq_source", "decode": "decode", "q1": "limiter", "infer": "infer",
