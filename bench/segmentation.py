@@ -4,7 +4,7 @@ of a file of simulated ones.
 
     .venv/bin/python bench/segmentation.py EVENTS.h5 MASK.h5 [--precision bfloat16]
 
-Runs configs/peaknet.yaml and configs/peaknet-native.yaml over the events and compares every pixel of
+Runs configs/peaknet.yaml and configs/peaknet-torchscript.yaml over the events and compares every pixel of
 their maps with scripts/peaknet.py in float32, in PyTorch with one thread. Its input is made by NumPy,
 by the rule of gpu/anscombe.h. Ends with 1 when a pixel differs, in float32.
 """
@@ -29,7 +29,7 @@ import peaknet_weights  # noqa: E402
 from peaknet import SIZES, PeakNet  # noqa: E402
 
 ADU_PER_PHOTON = 9.5
-ENGINES = {"peaknet": "torchscript", "peaknet-native": "peaknet"}  # of the configs
+ENGINES = {"peaknet": "peaknet", "peaknet-torchscript": "torchscript"}  # of the configs
 
 
 def run(name: str, options: argparse.Namespace, directory: str) -> dict[int, np.ndarray]:
@@ -39,7 +39,7 @@ def run(name: str, options: argparse.Namespace, directory: str) -> dict[int, np.
                 "cxi.save_segmap=true"]
     subprocess.run([PNFLOW, "run", ROOT / "configs" / f"{name}.yaml", "--quiet",
                     *[word for setting in settings for word in ("--set", setting)]],
-                   check=True, cwd=ROOT)
+                   check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     maps = {}
     for path in pathlib.Path(directory).glob("*_?????.cxi"):
         with h5py.File(path) as file:
@@ -85,7 +85,7 @@ def main() -> int:
                    for stamp, one in wanted.items())
         print(f"{engine}, {options.precision}: {len(found)} events of "
               f"{' x '.join(map(str, images.shape[1:]))}: {sum(o.sum() for o in wanted.values()):,} "
-              f"of {images.size:,} pixels are peaks', {here:,} differ", flush=True)
+              f"of {images.size:,} pixels are peaks, {here:,} differ", flush=True)
         differing += here
     return int(differing > 0 and options.precision == "float32")
 

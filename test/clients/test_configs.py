@@ -141,8 +141,8 @@ def test_peaknet_finds_the_same_peaks_with_both_engines_of_the_network_that_come
     captured = "hdf5_bslz4_u16_panels"
     stamps = expected(captured)["timestamp_u64"]
     found = {}
-    for name, file in (("peaknet", "peaknet_small.pt"),
-                       ("peaknet-native", "peaknet_small.safetensors")):
+    for name, file in (("peaknet", "peaknet_small.safetensors"),
+                       ("peaknet-torchscript", "peaknet_small.pt")):
         directory = tmp_path / name
         directory.mkdir()
         report = run(directory, ROOT / f"configs/{name}.yaml",
@@ -152,7 +152,7 @@ def test_peaknet_finds_the_same_peaks_with_both_engines_of_the_network_that_come
         found[name] = {event.stamp: (list(event.x), list(event.y))
                        for event in events_of(*cxi_files(directory))}
         assert sum(len(x) for x, _ in found[name].values()) >= 40
-    assert found["peaknet"] == found["peaknet-native"]
+    assert found["peaknet"] == found["peaknet-torchscript"]
 
 
 def test_geometry_writes_what_the_detectors_files_say(tmp_path):
@@ -185,7 +185,7 @@ def test_a_config_for_a_gpu_runs_on_one(tmp_path, model, name):
 def test_every_config_is_run_by_one_of_these_tests():
     assert {path.stem for path in CONFIGS} == {
         "bragg", "cropped", "demo", "files", "geometry", "gpu", "gpu-transfer", "hits-only",
-        "long-run", "measure", "padded", "peaknet", "peaknet-native", "record", "simplon", "simulated",
+        "long-run", "measure", "padded", "peaknet", "peaknet-torchscript", "record", "simplon", "simulated",
         "slow-writer", "threshold", "torchscript", "zmq_null"}
 
 
