@@ -196,12 +196,13 @@ def test_every_part_is_pytorchs_to_the_last_bit(tmp_path, torch, networks, name,
 @pytest.mark.parametrize("name", ["shipped", "tiny", "odd"])
 def test_every_part_is_near_pytorchs_on_a_gpu(tmp_path, torch, networks, name):
     """Sums are formed in another order: some 1e-6 of the largest value in each part, which
-    accumulate."""
+    accumulate; behind a GroupNorm of nearly even values they are 1.2e-4 (the shipped network's
+    seg_lateral_layers.0 on an H100)."""
     path, network = networks[name]
     images = torch.from_numpy(np.random.default_rng(9).poisson(
         0.5, (2, 1, 96, 192)).astype(np.float32))
     for part, difference, largest in compared(torch, tmp_path, path, network, images, 0):
-        assert difference <= 1e-4 * largest, (part, difference, largest)
+        assert difference <= 5e-4 * largest, (part, difference, largest)
 
 
 # ---------------------------------------------------------------- files of weights
