@@ -42,7 +42,7 @@ std::vector<std::string> evaluation_warnings(const Evaluation& evaluation);
 //  reflections, found,
 //  peaks {matched, duplicate, false, false_on_blanks, ignored},
 //  recall, precision, f1,
-//  recall_by_snr [{from, to, reflections, found, recall}],
+//  recall_by_snr [{from, to, reflections, found, recall, position}],
 //  position {median, p95, mean_fs, mean_ss},
 //  worst {event, timestamp, reflections, found, lost} or null}
 // A ratio over nothing, and the end of the last bin, are null.

@@ -13,20 +13,22 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string bin_name(const RecallBin& bin) {
+std::string bin_name(const SnrBin& bin) {
   return std::isfinite(bin.to) ? fmt::format("{:g}-{:g}", bin.from, bin.to)
                                : fmt::format(">{:g}", bin.from);
 }
 
 void add_bins(std::string& text, const PeakScore& score) {
-  std::string names, recalls, reflections;
-  for (const RecallBin& bin : score.bins) {
+  std::string names, recalls, positions, reflections;
+  for (const SnrBin& bin : score.bins) {
     names += fmt::format("{:>8}", bin_name(bin));
     recalls += fmt::format("{:>8}", decimals(bin.recall(), 3));
+    positions += fmt::format("{:>8}", decimals(bin.position, 3));
     reflections += fmt::format("{:>8}", bin.reflections);
   }
   add_line(text, "SNR", "{}", names);
   add_line(text, "recall", "{}", recalls);
+  add_line(text, "off by", "{} px in the median", positions);
   add_line(text, "of", "{} reflections", reflections);
 }
 
@@ -120,12 +122,13 @@ ordered_json evaluation_json(const Evaluation& evaluation) {
                    {"vetoed", Books::total(run->vetoed)},
                    {"failed", Books::total(run->failed)}};
   }
-  for (const RecallBin& bin : score.bins) {
+  for (const SnrBin& bin : score.bins) {
     json["recall_by_snr"].push_back({{"from", bin.from},
                                      {"to", json_number(bin.to)},
                                      {"reflections", bin.reflections},
                                      {"found", bin.found},
-                                     {"recall", json_number(bin.recall())}});
+                                     {"recall", json_number(bin.recall())},
+                                     {"position", json_number(bin.position)}});
   }
   if (const auto& worst = score.worst) {
     json["worst"] = {{"event", worst->event},

@@ -19,14 +19,14 @@ void fill(PngFile& picture, std::size_t x, std::size_t y, std::size_t width, std
 
 }  // namespace
 
-PngFile recall_chart(std::span<const RecallBin> bins) {
+PngFile recall_chart(std::span<const SnrBin> bins) {
   const std::size_t width = bins.size() * (bar_width + between) + between;
   PngFile picture(width + 2 * margin, chart_height + 1 + 2 * margin, paper);
   for (std::size_t y = 0; y <= chart_height; y += line_step) {
     fill(picture, margin, margin + y, width, 1, ink);
   }
   std::size_t x = margin + between;
-  for (const RecallBin& bin : bins) {
+  for (const SnrBin& bin : bins) {
     if (bin.reflections > 0) {
       const auto high = static_cast<std::size_t>(std::lround(bin.recall() * chart_height));
       fill(picture, x, margin, bar_width, chart_height - high, lost);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <compare>
+#include <iterator>
 
 namespace pnflow {
 namespace {
@@ -24,6 +25,8 @@ struct Pair {
 
 struct Offset {
   double fs, ss;
+  double snr;  // of the reflection
+  double distance() const { return std::hypot(fs, ss); }
 };
 
 FoundPeak in_panel(const StoredPeak& peak, std::size_t height) {
@@ -45,7 +48,7 @@ PositionError error_of(std::span<const Offset> offsets) {
   std::vector<double> distances;
   double sum_fs = 0, sum_ss = 0;
   for (const Offset& offset : offsets) {
-    distances.push_back(std::hypot(offset.fs, offset.ss));
+    distances.push_back(offset.distance());
     sum_fs += offset.fs;
     sum_ss += offset.ss;
   }
@@ -74,6 +77,12 @@ class Scorer {
 
   PeakScore score() && {
     score_.position = error_of(offsets_);
+    for (SnrBin& bin : score_.bins) {
+      std::vector<Offset> here;
+      std::ranges::copy_if(offsets_, std::back_inserter(here),
+                           [&](const Offset& offset) { return bin.holds(offset.snr); });
+      bin.position = error_of(here).median;
+    }
     return score_;
   }
 
@@ -99,7 +108,8 @@ class Scorer {
       if (taken[pair.peak] || found[pair.spot]) continue;
       taken[pair.peak] = found[pair.spot] = true;
       offsets_.push_back({peaks[pair.peak].fs - event.spots[pair.spot].fs,
-                          peaks[pair.peak].ss - event.spots[pair.spot].ss});
+                          peaks[pair.peak].ss - event.spots[pair.spot].ss,
+                          event.spots[pair.spot].snr});
     }
     for (std::size_t i = 0; i < peaks.size(); ++i) {
       if (taken[i]) {
@@ -121,8 +131,8 @@ class Scorer {
       const TrueSpot& spot = event.spots[j];
       if (!spot.wanted) continue;
       ++score_.reflections;
-      for (RecallBin& bin : score_.bins) {
-        if (!(spot.snr >= bin.from && spot.snr < bin.to)) continue;
+      for (SnrBin& bin : score_.bins) {
+        if (!bin.holds(spot.snr)) continue;
         ++bin.reflections;
         bin.found += found[j] ? 1 : 0;
       }
@@ -143,7 +153,8 @@ class Scorer {
 
 }  // namespace
 
-double RecallBin::recall() const { return ratio(found, reflections); }
+bool SnrBin::holds(double snr) const { return snr >= from && snr < to; }
+double SnrBin::recall() const { return ratio(found, reflections); }
 double PeakScore::Worst::lost() const { return ratio(reflections - found, reflections); }
 double PeakScore::recall() const { return ratio(matched, reflections); }
 double PeakScore::precision() const { return ratio(matched, matched + duplicate + spurious); }

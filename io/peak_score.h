@@ -12,11 +12,14 @@
 
 namespace pnflow {
 
-// Recall over the reflections of from <= SNR < to.
-struct RecallBin {
+// The reflections of from <= SNR < to: how many are found, and how far off in the median, in
+// pixels.
+struct SnrBin {
   double from = 0, to = 0;
   std::size_t reflections = 0, found = 0;
+  double position = std::numeric_limits<double>::quiet_NaN();  // of none found: NaN
 
+  bool holds(double snr) const;
   double recall() const;  // of none: NaN
 };
 
@@ -44,7 +47,7 @@ struct PeakScore {
   // Peaks. Each matched one is a reflection found.
   std::size_t matched = 0, duplicate = 0, spurious = 0, ignored = 0;
   std::size_t spurious_on_blanks = 0;
-  std::array<RecallBin, 6> bins{{{3.5, 4}, {4, 5}, {5, 7}, {7, 10}, {10, 20}, {20, infinity}}};
+  std::array<SnrBin, 6> bins{{{3.5, 4}, {4, 5}, {5, 7}, {7, 10}, {10, 20}, {20, infinity}}};
   PositionError position;
   std::optional<Worst> worst;  // nothing when no event has strong reflections
 

@@ -38,6 +38,8 @@ def check(found, expected):
         assert found[name] == pytest.approx(expected[name], rel=1e-12)
     assert [(each["reflections"], each["found"])
             for each in found["recall_by_snr"]] == expected["bins"]
+    assert [each["position"] for each in found["recall_by_snr"]] == pytest.approx(
+        expected["positions"], rel=1e-9)
     assert found["position"] == pytest.approx(expected["position"], rel=1e-9, abs=1e-12)
     assert found["worst"]["event"] == expected["worst"]
     assert found["worst"]["lost"] == pytest.approx(expected["lost"])
@@ -108,6 +110,7 @@ def test_the_table_has_the_figures(tmp_path):
   F1         0.4000
   SNR           3.5-4     4-5     5-7    7-10   10-20     >20
   recall        0.000       -   1.000   0.000       -   0.500
+  off by            -       -   0.500       -       -   1.000 px in the median
   of                1       0       1       1       0       2 reflections
   position   off by 0.750 px in the median, 0.975 px at 95%; mean offset fs 0.150, ss -0.300 px
   worst      event 2 lost 1 of 1 reflections of SNR 5 or more, 100.0%

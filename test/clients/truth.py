@@ -92,7 +92,7 @@ def distances(peaks, spots, height):
 def score(events, found, height, radius=2.0) -> dict:
     """What `pnflow evaluate --json` says of peaks by stamp, without what it says of files."""
     counts = dict(matched=0, duplicate=0, false=0, false_on_blanks=0, ignored=0)
-    offsets, snrs, hits, lost = [], [], [], []
+    offsets, matched, snrs, hits, lost = [], [], [], [], []
     for event in events:
         peaks = np.asarray(found.get(event.stamp, np.empty((0, 2))), float).reshape(-1, 2)
         wanted = [spot for spot in event.spots if spot.wanted]
@@ -104,6 +104,7 @@ def score(events, found, height, radius=2.0) -> dict:
             i, j = np.unravel_index(away.argmin(), away.shape)
             taken[i] = hit[j] = True
             offsets.append(there[i] - places[j])
+            matched.append(np.float32(wanted[j].snr))
             away[i], away[:, j] = np.inf, np.inf
         by_others = (distances(peaks, others, height)[0] <= radius).any(axis=1)
         counts["matched"] += int(taken.sum())
@@ -121,9 +122,12 @@ def score(events, found, height, radius=2.0) -> dict:
     recall = hit.mean()
     precision = counts["matched"] / (counts["matched"] + counts["duplicate"] + counts["false"])
     bins = [hit[(snr >= low) & (snr < high)] for low, high in zip(BINS, BINS[1:])]
+    matched = np.array(matched)
+    sizes = [size[(matched >= low) & (matched < high)] for low, high in zip(BINS, BINS[1:])]
     return {"reflections": len(hit), "found": int(hit.sum()), "peaks": counts, "recall": recall,
             "precision": precision, "f1": 2 / (1 / recall + 1 / precision),
             "bins": [(len(inside), int(inside.sum())) for inside in bins],
+            "positions": [np.median(inside) if len(inside) else None for inside in sizes],
             "position": {"median": np.median(size), "p95": np.percentile(size, 95),
                          "mean_fs": offsets[:, 0].mean(), "mean_ss": offsets[:, 1].mean()},
             "worst": int(np.nanargmax(lost)), "lost": np.nanmax(lost)}

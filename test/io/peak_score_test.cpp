@@ -139,6 +139,15 @@ TEST_CASE("a bin has its lower bound, and the worst event counts from SNR 5 on")
   CHECK(found.worst->reflections == 2);
 }
 
+TEST_CASE("a bin has the median distance of its peaks") {
+  const PeakScore found = score_of_crystal(
+      {wanted(0, 2, 5, 4), wanted(0, 7, 5, 4.5), wanted(0, 12, 5, 30), wanted(0, 17, 5, 6)},
+      {peak(2.2, 5), peak(7, 5.4), peak(13, 5)});
+  CHECK(found.bins[1].position == doctest::Approx(0.3));
+  CHECK(found.bins[5].position == doctest::Approx(1));
+  CHECK(std::isnan(found.bins[2].position));
+}
+
 TEST_CASE("median and 95% are interpolated between the distances") {
   std::vector<TrueSpot> spots;
   std::vector<StoredPeak> peaks;
