@@ -54,7 +54,7 @@ def test_a_seed_says_everything(tmp_path):
 def test_the_shipped_network_finds_what_is_there(tmp_path):
     path = simulate(tmp_path / "events.h5", "--events", 5, "--shape", 4, 352, 384, "--seed", 4)
     done = pnflow("evaluate", "--truth", path, "--graph", ROOT / "configs/peaknet.yaml", "--json",
-                  "--set", f"infer.weights={ROOT / 'models/peaknet_small.pt'}",
+                  "--set", f"infer.weights={ROOT / 'models/peaknet_small.safetensors'}",
                   "--set", f"infer.mask={path}", timeout=300)
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
