@@ -21,3 +21,14 @@ def pytest_sessionstart(session):
         support.binary()
     except FileNotFoundError as error:
         pytest.exit(str(error), returncode=2)
+
+
+@pytest.fixture(scope="module")
+def torch():
+    """PyTorch with one thread, as an instance of `infer` has: the bits of sums depend on it, and on
+    small images others only wait for each other. Imported where it is used: that takes seconds."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(threads)

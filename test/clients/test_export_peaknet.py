@@ -15,16 +15,6 @@ slow = pytest.mark.skipif(os.environ.get("PNFLOW_SLOW_TESTS") != "1",
 
 
 @pytest.fixture(scope="module")
-def torch():
-    """With one thread: on images this small others only wait for each other."""
-    torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
 def scripts(torch):
     """The modules of scripts/, by name."""
     with pytest.MonkeyPatch.context() as patch:

@@ -19,16 +19,6 @@ SHIPPED = ROOT / "models" / "peaknet_small.safetensors"
 
 
 @pytest.fixture(scope="module")
-def torch():
-    """With one thread, as an instance of `infer` has: the bits of sums depend on it."""
-    import torch
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
 def peaknet(torch):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "scripts"))

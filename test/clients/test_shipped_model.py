@@ -16,16 +16,6 @@ SETTINGS = {"engine": "torchscript", "weights": str(TORCHSCRIPT), "normalize": "
             "adu_per_photon": ADU_PER_PHOTON}
 
 
-@pytest.fixture(scope="module")
-def torch():
-    """With one thread, as an instance of `infer` has."""
-    import torch
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(threads)
-
-
 def spots(random, shape):
     """Photons of round spots on a faint background, as ADU."""
     y, x = np.mgrid[:shape[-2], :shape[-1]]
