@@ -45,7 +45,7 @@ void report(benchmark::State& state, std::size_t stored) {
 void pnflow_chunk(benchmark::State& state, const char* text) {
   const auto compression = parse_cxi_compression(text).value();
   std::size_t stored = 0;
-  for (auto _ : state) stored = compress_chunk(event(), DType::u16, compression).size();
+  for (auto _ : state) stored = compress_chunk(event(), DType::u16, compression).bytes();
   report(state, stored);
 }
 

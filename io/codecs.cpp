@@ -41,12 +41,19 @@ std::size_t inflate(ConstBytes stored, Bytes out) {
   return written;
 }
 
+std::size_t deflate_bound(std::size_t raw_bytes, int level) {
+  return libdeflate_zlib_compress_bound(thread_compressor(level), raw_bytes);
+}
+
+std::size_t deflate(ConstBytes raw, int level, Bytes out) {
+  return libdeflate_zlib_compress(thread_compressor(level), raw.data(), raw.size(), out.data(),
+                                  out.size());
+}
+
 std::vector<std::byte> deflate(ConstBytes raw, int level) {
   thread_local Scratch scratch;  // for the worst case, which the result should not hold
-  libdeflate_compressor* compressor = thread_compressor(level);
-  const Bytes out = scratch.take(libdeflate_zlib_compress_bound(compressor, raw.size()));
-  const Bytes stored = out.first(
-      libdeflate_zlib_compress(compressor, raw.data(), raw.size(), out.data(), out.size()));
+  const Bytes out = scratch.take(deflate_bound(raw.size(), level));
+  const Bytes stored = out.first(deflate(raw, level, out));
   return {stored.begin(), stored.end()};
 }
 

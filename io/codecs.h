@@ -20,6 +20,9 @@ using ConstBytes = std::span<const std::byte>;
 // `out`, which may be fewer than it holds.
 std::size_t inflate(ConstBytes stored, Bytes out);
 std::vector<std::byte> deflate(ConstBytes raw, int level);  // 1 to 12
+// The same into `out`, which holds the most that so many bytes can become; returns the size.
+std::size_t deflate(ConstBytes raw, int level, Bytes out);
+std::size_t deflate_bound(std::size_t raw_bytes, int level);
 
 // HDF5's filter 2: byte 0 of all elements, byte 1 of all elements, ...; what is left over from
 // whole elements is copied. `out` must be as long as `stored`.
@@ -45,6 +48,11 @@ void bitshuffle_decode_chunk(ConstBytes stored, std::size_t element_bytes,
 // the latter, 1 to 22.
 std::vector<std::byte> bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
                                                BitshuffleCompressor compressor, int level = 3);
+// The same into `out`, which holds the most that so many bytes can become; returns the size.
+std::size_t bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
+                                    BitshuffleCompressor compressor, int level, Bytes out);
+std::size_t bitshuffle_chunk_bound(std::size_t raw_bytes, std::size_t element_bytes,
+                                   BitshuffleCompressor compressor);
 // Only the payload, with blocks of `block_elements` elements (a multiple of 8; 0: the default).
 std::vector<std::byte> bitshuffle_encode(ConstBytes raw, std::size_t element_bytes,
                                          std::size_t block_elements,

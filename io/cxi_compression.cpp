@@ -68,9 +68,19 @@ std::vector<Filter> filters_of(CxiCompression compression, DType dtype) {
   return {};
 }
 
-std::vector<std::byte> compress_chunk(std::span<const std::byte> raw, DType dtype,
-                                      CxiCompression compression) {
+Array compress_chunk(std::span<const std::byte> raw, DType dtype, CxiCompression compression) {
   const std::size_t width = size_of(dtype);
+  const auto into_block = [](std::size_t bound, const auto& compress) {
+    MutableArray block(*heap_pool(), DType::u8, {bound});
+    const std::size_t size = compress(block.raw());
+    return std::move(block).freeze().slice(0, size);
+  };
+  const auto bitshuffled = [&](BitshuffleCompressor compressor) {
+    return into_block(
+        codecs::bitshuffle_chunk_bound(raw.size(), width, compressor), [&](codecs::Bytes out) {
+          return codecs::bitshuffle_encode_chunk(raw, width, compressor, compression.level, out);
+        });
+  };
   switch (compression.kind) {
     case Kind::none: break;
     case Kind::gzip: {
@@ -80,13 +90,12 @@ std::vector<std::byte> compress_chunk(std::span<const std::byte> raw, DType dtyp
         codecs::shuffle(raw, width, shuffled);
         raw = shuffled;
       }
-      return codecs::deflate(raw, compression.level);
+      return into_block(
+          codecs::deflate_bound(raw.size(), compression.level),
+          [&](codecs::Bytes out) { return codecs::deflate(raw, compression.level, out); });
     }
-    case Kind::bitshuffle_lz4:
-      return codecs::bitshuffle_encode_chunk(raw, width, BitshuffleCompressor::lz4);
-    case Kind::bitshuffle_zstd:
-      return codecs::bitshuffle_encode_chunk(raw, width, BitshuffleCompressor::zstd,
-                                             compression.level);
+    case Kind::bitshuffle_lz4: return bitshuffled(BitshuffleCompressor::lz4);
+    case Kind::bitshuffle_zstd: return bitshuffled(BitshuffleCompressor::zstd);
   }
   throw std::invalid_argument("there is nothing to compress with");
 }

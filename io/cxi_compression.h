@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graph/array.h"
 #include "graph/dtype.h"
 #include "io/filters.h"
 
@@ -33,9 +34,9 @@ std::optional<CxiCompression> parse_cxi_compression(std::string_view text);
 // The pipeline of a dataset of that type, in the order in which the writer applies it.
 std::vector<Filter> filters_of(CxiCompression compression, DType dtype);
 
-// One chunk as that pipeline leaves it; not for Kind::none. Thread-safe, keeps working memory of up
-// to two chunks per thread. Throws std::bad_alloc.
-std::vector<std::byte> compress_chunk(std::span<const std::byte> raw, DType dtype,
-                                      CxiCompression compression);
+// One chunk as that pipeline leaves it, uint8; not for Kind::none. It lies in a block of
+// heap_pool() that has room for the worst case: no fresh pages, and nothing is copied. Thread-safe,
+// keeps working memory of up to one chunk per thread. Throws std::bad_alloc.
+Array compress_chunk(std::span<const std::byte> raw, DType dtype, CxiCompression compression);
 
 }  // namespace pnflow

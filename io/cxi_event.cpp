@@ -1,17 +1,10 @@
 #include "io/cxi_event.h"
 
-#include <utility>
-
 namespace pnflow {
 
-CxiChunk make_cxi_chunk(Array array, const CxiFormat& format) {
-  CxiChunk chunk;
-  if (format.compression.kind == CxiCompression::Kind::none) {
-    chunk.raw = std::move(array);
-  } else {
-    chunk.compressed = compress_chunk(array.raw(), array.dtype(), format.compression);
-  }
-  return chunk;
+Array make_cxi_chunk(const Array& array, const CxiFormat& format) {
+  if (format.compression.kind == CxiCompression::Kind::none) return array;
+  return compress_chunk(array.raw(), array.dtype(), format.compression);
 }
 
 }  // namespace pnflow

@@ -25,15 +25,6 @@ struct CxiFormat {
   friend bool operator==(const CxiFormat&, const CxiFormat&) = default;
 };
 
-// The bytes of one event's image as they stand in the file: compressed, or the array itself.
-struct CxiChunk {
-  std::vector<std::byte> compressed;
-  Array raw;
-  std::span<const std::byte> bytes() const {
-    return compressed.empty() ? raw.raw() : std::span<const std::byte>(compressed);
-  }
-};
-
 // Peaks of one event, in columns of equal length. x and y are column and row of the stacked image,
 // 0-based pixel centres.
 struct CxiPeaks {
@@ -45,18 +36,18 @@ struct CxiPeaks {
 };
 
 struct CxiEvent {
-  CxiChunk image;
+  Array image;  // what stands in the file (make_cxi_chunk), like the others
   CxiPeaks peaks;
-  std::uint64_t timestamp = 0;                    // seconds << 32 | nanoseconds; 0: unknown
-  double photon_energy = 0;                       // eV; 0: unknown
-  float encoder = 0;                              // 0: unknown
-  std::optional<std::int64_t> id;                 // the event's number at its producer
-  std::optional<CxiChunk> segmap;                 // uint8
-  std::optional<std::array<CxiChunk, 2>> logits;  // float32, of class 0 and 1
+  std::uint64_t timestamp = 0;                 // seconds << 32 | nanoseconds; 0: unknown
+  double photon_energy = 0;                    // eV; 0: unknown
+  float encoder = 0;                           // 0: unknown
+  std::optional<std::int64_t> id;              // the event's number at its producer
+  std::optional<Array> segmap;                 // uint8
+  std::optional<std::array<Array, 2>> logits;  // float32, of class 0 and 1
 };
 
-// `array`, of `format.rows()` x `format.width` elements whatever its shape, as one chunk. Without
-// compression it shares the array's storage. Thread-safe.
-CxiChunk make_cxi_chunk(Array array, const CxiFormat& format);
+// The bytes of `array`, of `format.rows()` x `format.width` elements whatever its shape, as they
+// stand in the file: compressed, or the array itself. Thread-safe.
+Array make_cxi_chunk(const Array& array, const CxiFormat& format);
 
 }  // namespace pnflow

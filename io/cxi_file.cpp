@@ -67,11 +67,11 @@ h5::Dataset CxiFile::create_images(const std::string& path, DType dtype) {
 void CxiFile::append(CxiEvent&& event) {
   if (full()) throw DataError("write", file_.partial().string() + ": the file is full");
   const std::array<hsize_t, 3> origin = {events(), 0, 0};
-  output_.write_chunk(images_.get(), origin, event.image.bytes());
-  if (format_.segmap) output_.write_chunk(segmap_.get(), origin, event.segmap.value().bytes());
+  output_.write_chunk(images_.get(), origin, event.image.raw());
+  if (format_.segmap) output_.write_chunk(segmap_.get(), origin, event.segmap.value().raw());
   if (format_.logits) {
     for (std::size_t i = 0; i < std::size(logits_); ++i) {
-      output_.write_chunk(logits_[i].get(), origin, event.logits.value()[i].bytes());
+      output_.write_chunk(logits_[i].get(), origin, event.logits.value()[i].raw());
     }
   }
   file_.keep();

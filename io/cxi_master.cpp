@@ -160,7 +160,7 @@ void CxiMaster::write_mask(h5::Output& output, hid_t links) {
     const auto stored =
         compress_chunk(std::as_bytes(std::span(*part.mask)), DType::u8, compression);
     for (std::size_t event = 0; event < part.events; ++event, ++at[0]) {
-      output.write_chunk(mask.get(), at, stored);
+      output.write_chunk(mask.get(), at, stored.raw());
       if (one) return;
     }
   }

@@ -14,7 +14,7 @@ bool CxiOpenFile::fits(const CxiPrepared& message) const {
 void CxiOpenFile::append(const std::shared_ptr<OwedDelivery>& owed, CxiPrepared::Item&& item) {
   owed->expect();
   entries.emplace_back(owed, item.index);
-  bytes += item.event.image.bytes().size();
+  bytes += item.event.image.bytes();
   file->append(std::move(item.event));
 }
 

@@ -67,6 +67,23 @@ TEST_CASE("Shuffle and its inverse give back what went in, whatever the width") 
     codecs::unshuffle(stored, width, out);
     CHECK(out == raw);
   }
+  for (const std::size_t width : {1U, 2U, 3U, 4U, 8U, 12U}) {
+    for (const std::size_t elements : {15U, 16U, 17U, 1000U, 300'001U}) {
+      CAPTURE(width);
+      CAPTURE(elements);
+      const Buffer raw = detector_bytes(elements * width + 1);  // and a rest
+      Buffer stored(raw.size());
+      Buffer out(raw.size());
+      codecs::shuffle(raw, width, stored);
+      bool planes = stored.back() == raw.back();
+      for (std::size_t i = 0; i < elements * width; ++i) {
+        planes = planes && stored[i % width * elements + i / width] == raw[i];
+      }
+      CHECK(planes);
+      codecs::unshuffle(stored, width, out);
+      CHECK(out == raw);
+    }
+  }
   const std::array<std::byte, 4> raw = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
   Buffer stored(4);
   codecs::shuffle(raw, 2, stored);

@@ -45,11 +45,9 @@ TEST_CASE("what a compression makes of a chunk, its filters undo") {
       const auto raw = pixels(65536 + 41 * 4);
       const auto bytes = std::as_bytes(std::span(raw));
       const auto stored = compress_chunk(bytes, dtype, compression);
-      CHECK(stored.size() < bytes.size());
-      CHECK(stored.capacity() <
-            bytes.size());  // what waits for the disk holds no more than it needs
+      CHECK(stored.bytes() < bytes.size());
       std::vector<std::byte> out(bytes.size());
-      decode_chunk(filters_of(compression, dtype), 0, dtype, stored, out);
+      decode_chunk(filters_of(compression, dtype), 0, dtype, stored.raw(), out);
       CHECK(std::memcmp(out.data(), bytes.data(), bytes.size()) == 0);
     }
   }
