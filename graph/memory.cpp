@@ -1,5 +1,7 @@
 #include "graph/memory.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -12,6 +14,12 @@ namespace pnflow {
 namespace {
 
 constexpr std::size_t alignment = 64;
+constexpr std::size_t huge_page = std::size_t{2} << 20U;
+
+// Where blocks of that size begin: large ones where a huge page can.
+std::align_val_t alignment_for(std::size_t bytes) {
+  return std::align_val_t{bytes >= huge_page ? huge_page : alignment};
+}
 
 // Powers of two and the halves between them waste at most a third.
 std::size_t size_class(std::size_t bytes) {
@@ -83,11 +91,12 @@ std::size_t BlockPool::bytes_held() const {
 std::shared_ptr<MemoryPool> heap_pool() {
   static const auto pool = std::make_shared<BlockPool>(
       [](std::size_t bytes) {
-        return static_cast<std::byte*>(::operator new (bytes, std::align_val_t{alignment}));
+        void* const block = ::operator new(bytes, alignment_for(bytes));
+        // A hint: images pass in half as much time again through pages of 4 KiB.
+        if (bytes >= huge_page) ::madvise(block, bytes, MADV_HUGEPAGE);
+        return static_cast<std::byte*>(block);
       },
-      [](std::byte* block, std::size_t) {
-        ::operator delete (block, std::align_val_t{alignment});
-      });
+      [](std::byte* block, std::size_t bytes) { ::operator delete(block, alignment_for(bytes)); });
   return pool;
 }
 

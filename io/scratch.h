@@ -4,24 +4,27 @@
 #include <memory>
 #include <span>
 
+#include "graph/memory.h"
+
 namespace pnflow {
 
-// A working buffer that grows and never shrinks; for one thread (make it thread_local).
+// A working buffer that grows and never shrinks; for one thread (make it thread_local). Its memory
+// is a block of heap_pool().
 class Scratch {
  public:
   // `bytes` bytes with undefined contents, valid until the next call. Throws std::bad_alloc.
   std::span<std::byte> take(std::size_t bytes) {
     if (bytes > capacity_) {
-      buffer_.reset();
+      block_.reset();
       capacity_ = 0;
-      buffer_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+      block_ = heap_pool()->allocate(bytes);
       capacity_ = bytes;
     }
-    return {buffer_.get(), bytes};
+    return {block_.get(), bytes};
   }
 
  private:
-  std::unique_ptr<std::byte[]> buffer_;
+  std::shared_ptr<std::byte> block_;
   std::size_t capacity_ = 0;
 };
 

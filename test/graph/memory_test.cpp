@@ -67,6 +67,16 @@ TEST_CASE("blocks are aligned to 64 bytes and as large as asked for") {
   }
 }
 
+TEST_CASE("large blocks begin where a huge page can") {
+  const auto pool = pnflow::heap_pool();
+  const std::size_t huge = std::size_t{2} << 20U;
+  for (const std::size_t bytes : {huge, huge + 1, 5 * huge}) {
+    const auto block = pool->allocate(bytes);
+    CHECK(reinterpret_cast<std::uintptr_t>(block.get()) % huge == 0);
+    std::fill_n(block.get(), bytes, std::byte{7});
+  }
+}
+
 TEST_CASE("an allocator that refuses leaves the pool's account as it was") {
   Backing backing;
   BlockPool pool = backing.pool();
