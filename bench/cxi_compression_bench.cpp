@@ -40,14 +40,14 @@ const std::vector<Bytes>& events() {
 
 const Bytes& event() { return events().front(); }
 
-// Calls compress(pixels), which says the size, for each of the events in turn.
+// Calls compress(pixels), which says the size, for each of the events in turn. The mean size.
 template <class Compress>
 std::size_t take_turns(benchmark::State& state, const std::vector<Bytes>& pixels,
                        const Compress& compress) {
   std::size_t stored = 0;
   std::size_t next = 0;
-  for (auto _ : state) stored = compress(pixels[next++ % pixels.size()]);
-  return stored;
+  for (auto _ : state) stored += compress(pixels[next++ % pixels.size()]);
+  return stored / next;
 }
 
 void report(benchmark::State& state, std::size_t stored) {

@@ -42,7 +42,8 @@ if(NOT TARGET yaml-cpp::yaml-cpp)
 endif()
 
 # bitshuffle comes as source from its Python package: the transformation and the LZ4 and Zstd
-# block formats, without the HDF5 filter around them.
+# block formats, without the HDF5 filter around them. io/ takes sizes of blocks from it; tests and
+# benchmarks compare ours with the rest.
 set(bitshuffle_source "${PNFLOW_CACHE}/bitshuffle/src")
 add_library(bitshuffle STATIC "${bitshuffle_source}/bitshuffle.c"
             "${bitshuffle_source}/bitshuffle_core.c" "${bitshuffle_source}/iochain.c")

@@ -8,8 +8,9 @@
 
 namespace pnflow {
 
-// A working buffer that grows and never shrinks; for one thread (make it thread_local). Its memory
-// is a block of heap_pool().
+// A working buffer that grows and never shrinks; for one thread (make it thread_local). A large one
+// is a block of heap_pool(), in huge pages; a small one is as long as was asked for, so that a
+// sanitizer sees who goes beyond.
 class Scratch {
  public:
   // `bytes` bytes with undefined contents, valid until the next call. Throws std::bad_alloc.
@@ -17,13 +18,17 @@ class Scratch {
     if (bytes > capacity_) {
       block_.reset();
       capacity_ = 0;
-      block_ = heap_pool()->allocate(bytes);
+      block_ = bytes < large ? std::shared_ptr<std::byte>(new std::byte[bytes],
+                                                          std::default_delete<std::byte[]>())
+                             : heap_pool()->allocate(bytes);
       capacity_ = bytes;
     }
     return {block_.get(), bytes};
   }
 
  private:
+  static constexpr std::size_t large = std::size_t{2} << 20U;
+
   std::shared_ptr<std::byte> block_;
   std::size_t capacity_ = 0;
 };
