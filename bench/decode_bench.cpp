@@ -62,8 +62,8 @@ void take_turns(benchmark::State& state, const Input& input, const Body& body) {
 // As with a GPU behind it: the pixels have to go into memory that is not anybody's.
 struct OwnPool : test::FakeServices {
   MemoryPool& pool() override { return blocks; }
-  BlockPool blocks{[](std::size_t bytes) { return new std::byte[bytes]; },
-                   [](std::byte* block, std::size_t) { delete[] block; }};
+  BlockPool blocks{[](std::size_t bytes) { return static_cast<std::byte*>(::operator new(bytes)); },
+                   [](std::byte* block, std::size_t) { ::operator delete(block); }};
 };
 
 template <class Services>
