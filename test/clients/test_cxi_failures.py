@@ -163,7 +163,8 @@ def test_a_file_system_without_room(tmp_path, on_error):
                 report = run.finish()
         delivered = numbers_of_events(tmp_path)
         assert len(delivered) == report["events"]["delivered"]
-        assert delivered == list(range(len(delivered)))
+        # Whole files; the second one may find room where the first one, closing beside it, does not.
+        assert delivered == [n for n in range(8) if n // 2 * 2 in delivered]
         assert len(delivered) + total(report["events"]["failed"]) == 8
         assert (len(delivered) == 8) == (on_error == "wait")
         assert set(report["events"]["failed"]) <= {"write"}
