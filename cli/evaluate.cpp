@@ -88,9 +88,9 @@ constexpr const char* footer =
     "in_files, repeated, unknown, cut}, run {decoded, delivered, vetoed, failed}, reflections,\n"
     "found, peaks {matched, duplicate, false, false_on_blanks, ignored}, recall, precision, f1,\n"
     "recall_by_snr [{from, to, reflections, found, recall, position}], position {median, p95,\n"
-    "mean_fs, mean_ss}, worst {event, timestamp, reflections, found, lost}}; null is what there is "
-    "none "
-    "of.\n\n"
+    "mean_fs, mean_ss}, worst {event, timestamp, reflections, found, lost}}; null is what there "
+    "is\n"
+    "none of.\n\n"
     "Exit codes: 0, 1 the run failed or the chart cannot be written, 2 a file is missing or not\n"
     "what it should be, files and truth do not fit, or the graph is wrong, 3 the books of the run\n"
     "do not add up, 130 interrupted.";

@@ -105,8 +105,6 @@ ConstBytes take_block(ConstBytes& stored, std::size_t block, std::size_t blocks)
   return taken;
 }
 
-std::size_t default_block(std::size_t width) { return bshuf_default_block_size(width); }
-
 }  // namespace
 
 void bitshuffle_decode(ConstBytes stored, std::size_t element_bytes, std::size_t block_elements,
@@ -114,7 +112,7 @@ void bitshuffle_decode(ConstBytes stored, std::size_t element_bytes, std::size_t
   if (element_bytes == 0 || out.size() % element_bytes != 0) {
     damaged(fmt::format("{} bytes are not whole elements of {}", out.size(), element_bytes));
   }
-  if (block_elements == 0) block_elements = default_block(element_bytes);
+  if (block_elements == 0) block_elements = bshuf_default_block_size(element_bytes);
   if (block_elements == 0 || block_elements % block_multiple != 0) {
     damaged(fmt::format("bitshuffle blocks of {} elements", block_elements));
   }
@@ -165,9 +163,11 @@ void bitshuffle_decode_chunk(ConstBytes stored, std::size_t element_bytes,
 
 namespace {
 
-std::size_t most_stored(std::size_t elements, std::size_t width, std::size_t block, bool lz4) {
-  return lz4 ? bshuf_compress_lz4_bound(elements, width, block)
-             : bshuf_compress_zstd_bound(elements, width, block);
+std::size_t most_stored(std::size_t raw_bytes, std::size_t width, std::size_t block,
+                        BitshuffleCompressor compressor) {
+  const auto bound = compressor == BitshuffleCompressor::lz4 ? bshuf_compress_lz4_bound
+                                                             : bshuf_compress_zstd_bound;
+  return bound(raw_bytes / width, width, block);
 }
 
 // Into `out`, which has room for the worst case; returns the size.
@@ -207,13 +207,12 @@ std::size_t encode(ConstBytes raw, std::size_t width, std::size_t block,
 
 std::size_t bitshuffle_chunk_bound(std::size_t raw_bytes, std::size_t element_bytes,
                                    BitshuffleCompressor compressor) {
-  return header_bytes + most_stored(raw_bytes / element_bytes, element_bytes, 0,
-                                    compressor == BitshuffleCompressor::lz4);
+  return header_bytes + most_stored(raw_bytes, element_bytes, 0, compressor);
 }
 
 std::size_t bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
                                     BitshuffleCompressor compressor, int level, Bytes out) {
-  const std::size_t block = default_block(element_bytes);
+  const std::size_t block = bshuf_default_block_size(element_bytes);
   put_big_endian<std::uint64_t>(raw.size(), out);
   put_big_endian<std::uint32_t>(static_cast<std::uint32_t>(block * element_bytes), out.subspan(8));
   return header_bytes +
@@ -222,22 +221,20 @@ std::size_t bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
 
 std::vector<std::byte> bitshuffle_encode_chunk(ConstBytes raw, std::size_t element_bytes,
                                                BitshuffleCompressor compressor, int level) {
-  thread_local Scratch scratch;  // for the worst case, which the result should not hold
-  const Bytes out = scratch.take(bitshuffle_chunk_bound(raw.size(), element_bytes, compressor));
-  const Bytes stored =
-      out.first(bitshuffle_encode_chunk(raw, element_bytes, compressor, level, out));
-  return {stored.begin(), stored.end()};
+  return made_in_scratch(
+      bitshuffle_chunk_bound(raw.size(), element_bytes, compressor), [&](Bytes out) {
+        return bitshuffle_encode_chunk(raw, element_bytes, compressor, level, out);
+      });
 }
 
 std::vector<std::byte> bitshuffle_encode(ConstBytes raw, std::size_t element_bytes,
                                          std::size_t block_elements,
                                          BitshuffleCompressor compressor) {
-  const std::size_t block = block_elements == 0 ? default_block(element_bytes) : block_elements;
-  thread_local Scratch scratch;
-  const Bytes out = scratch.take(most_stored(raw.size() / element_bytes, element_bytes, block,
-                                             compressor == BitshuffleCompressor::lz4));
-  const Bytes stored = out.first(encode(raw, element_bytes, block, compressor, zstd_level, out));
-  return {stored.begin(), stored.end()};
+  const std::size_t block =
+      block_elements == 0 ? bshuf_default_block_size(element_bytes) : block_elements;
+  return made_in_scratch(most_stored(raw.size(), element_bytes, block, compressor), [&](Bytes out) {
+    return encode(raw, element_bytes, block, compressor, zstd_level, out);
+  });
 }
 
 }  // namespace pnflow::codecs

@@ -51,10 +51,8 @@ std::size_t deflate(ConstBytes raw, int level, Bytes out) {
 }
 
 std::vector<std::byte> deflate(ConstBytes raw, int level) {
-  thread_local Scratch scratch;  // for the worst case, which the result should not hold
-  const Bytes out = scratch.take(deflate_bound(raw.size(), level));
-  const Bytes stored = out.first(deflate(raw, level, out));
-  return {stored.begin(), stored.end()};
+  return made_in_scratch(deflate_bound(raw.size(), level),
+                         [&](Bytes out) { return deflate(raw, level, out); });
 }
 
 std::uint32_t fletcher32(ConstBytes data) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "graph/memory.h"
 
@@ -32,5 +33,15 @@ class Scratch {
   std::shared_ptr<std::byte> block_;
   std::size_t capacity_ = 0;
 };
+
+// What make(out) puts into `bound` bytes of working memory, which the result does not hold; make
+// returns how many they are.
+template <class Make>
+std::vector<std::byte> made_in_scratch(std::size_t bound, const Make& make) {
+  thread_local Scratch scratch;
+  const std::span<std::byte> out = scratch.take(bound);
+  const std::span<std::byte> made = out.first(make(out));
+  return {made.begin(), made.end()};
+}
 
 }  // namespace pnflow

@@ -17,9 +17,8 @@ namespace pnflow {
 namespace {
 
 constexpr std::string_view how_to_get_torch =
-    "engines 'torchscript', 'aoti' and 'peaknet' are a module of their own; scripts/build.sh "
-    "default "
-    "builds it";
+    "engines 'torchscript', 'aoti' and 'peaknet' are a module of their own; "
+    "scripts/build.sh default builds it";
 constexpr std::string_view how_to_get_cuda =
     "what runs on GPUs is a module of its own; scripts/build.sh default builds it where there is "
     "nvcc; 'devices: cpu' runs without";

@@ -7,7 +7,8 @@
 Writes peaknet_SIZE.safetensors (a state dict), and peaknet_SIZE_training.csv: steps, loss, and
 recall and precision on the part of the events that training does not see. The weights kept are the
 best of these; the last layer's bias is moved so that class 1 has the precision that is asked for,
-there and in files of other events, as scripts/simulate_bragg.py makes them (--decide-on). Then scripts/export_peaknet.py makes TorchScript of them. docs/model.md has data, method and scores.
+there and in files of other events, as scripts/simulate_bragg.py makes them (--decide-on). Then
+scripts/export_peaknet.py makes TorchScript of them. docs/model.md has data, method and scores.
 """
 
 from __future__ import annotations
