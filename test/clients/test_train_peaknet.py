@@ -68,7 +68,7 @@ def test_the_loss_falls_and_a_seed_says_everything(tmp_path):
     log, weights = trained(events, tmp_path / "a", seed=1)
     assert [int(row["step"]) for row in log] == [4, 8, 12, 16, 20]
     losses = [float(row["loss"]) for row in log]
-    assert losses[-1] < 0.8 * losses[0], losses
+    assert losses[-1] < 0.7 * losses[0], losses
     again, same_weights = trained(events, tmp_path / "b", seed=1)
     assert again == log
     assert same_weights == weights
