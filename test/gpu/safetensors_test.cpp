@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,8 @@ std::string file_of(const std::string& header, std::size_t data) {
 
 StateDict parsed(const std::string& file) {
   // A copy of exactly this size, so that a sanitizer sees what is read behind its end.
-  auto copy = std::make_shared<std::vector<std::byte>>(file.size());
-  std::memcpy(copy->data(), file.data(), file.size());
+  const auto bytes = std::as_bytes(std::span(file));
+  auto copy = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
   return parse_safetensors(*copy, copy, "some.safetensors");
 }
 
