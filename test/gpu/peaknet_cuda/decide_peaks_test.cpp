@@ -1,0 +1,126 @@
+// The last kernels against plain formulas: where the scores of four levels say that peaks are.
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "gpu/cuda/cuda_check.h"
+#include "test/gpu/peaknet_cuda/reference.h"
+
+using namespace pnflow;
+using namespace pnflow::test;
+
+namespace {
+
+constexpr auto f32 = Precision::float32;
+constexpr float bias = 0.1F;
+
+// Transposed convolution of one output channel, its places being all scores but the first.
+void add_learned(const Numbers& merged, std::size_t scores, std::size_t patch,
+                 const PixelGrid& grid, Numbers& values) {
+  const std::size_t side = patch + 2;
+  const std::size_t height = grid.height * patch;
+  const std::size_t width = grid.width * patch;
+  for (std::size_t i = 0; i < grid.all(); ++i) {
+    const std::size_t image = i / grid.of_image();
+    for (std::size_t place = 0; place < side * side; ++place) {
+      // With a padding of 1, which is cut off.
+      const std::size_t y = i / grid.width % grid.height * patch + place / side;
+      const std::size_t x = i % grid.width * patch + place % side;
+      if (y < 1 || y > height || x < 1 || x > width) continue;
+      values[(image * height + y - 1) * width + x - 1] += merged[i * scores + 1 + place];
+    }
+  }
+}
+
+Numbers expected_values(const std::vector<Values>& levels, std::size_t scores, std::size_t patch,
+                        const PixelGrid& grid) {
+  Numbers merged = numbers(levels[0]);
+  for (std::size_t level = 1; level < 4; ++level) {
+    const Numbers more =
+        up(numbers(levels[level]), scores, {grid.images, grid.height / 2, grid.width / 2});
+    for (std::size_t i = 0; i < merged.size(); ++i) merged[i] += more[i];
+  }
+  Numbers first;
+  for (std::size_t i = 0; i < merged.size(); i += scores) first.push_back(merged[i]);
+  Numbers values = enlarged(first, 1, grid, patch);
+  if (scores > 1) add_learned(merged, scores, patch, grid, values);
+  for (double& value : values) value += bias;
+  return values;
+}
+
+std::vector<std::uint8_t> downloaded(const CudaBuffer& buffer, std::size_t bytes) {
+  std::vector<std::uint8_t> host(bytes);
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  check(cudaMemcpy(host.data(), buffer.data(), bytes, cudaMemcpyDeviceToHost), "cudaMemcpy");
+  return host;
+}
+
+// Pixels whose answer is not that of the values, except where those are nearly 0; anything but 0
+// behind the end of a row counts too.
+std::size_t wrong_pixels(const std::vector<std::uint8_t>& maps, MapFormat format,
+                         const Numbers& expected, std::size_t width) {
+  const std::size_t row_bytes = format == MapFormat::bits ? (width + 63) / 64 * 8 : width;
+  const std::size_t rows = maps.size() / row_bytes;
+  std::size_t wrong = 0;
+  for (std::size_t y = 0; y < rows; ++y) {
+    const std::size_t pixels = format == MapFormat::bits ? row_bytes * 8 : width;
+    for (std::size_t x = 0; x < pixels; ++x) {
+      const std::uint8_t byte = maps[y * row_bytes + (format == MapFormat::bits ? x / 8 : x)];
+      const unsigned found = format == MapFormat::bits ? byte >> (x % 8) & 1U : byte;
+      const double value = x < width ? expected[y * width + x] : -1;
+      if (std::abs(value) > 1e-4 && found != static_cast<unsigned>(value > 0)) ++wrong;
+    }
+  }
+  return wrong;
+}
+
+void check_decision(const PixelGrid& grid, std::size_t scores, std::size_t patch) {
+  CAPTURE(grid.height);
+  CAPTURE(grid.width);
+  CAPTURE(scores);
+  CAPTURE(patch);
+  std::vector<Values> levels{random_values(grid.all() * scores, f32, 1)};
+  std::vector<DeviceValues> on_device;
+  for (unsigned level = 1; level < 4; ++level) {
+    levels.push_back(random_values(grid.all() / 4 * scores, f32, 1 + level));
+  }
+  for (const Values& level : levels) on_device.emplace_back(level, f32);
+  const LevelScores pointers{on_device[0].floats(),
+                             {on_device[1].floats(), on_device[2].floats(), on_device[3].floats()}};
+  const Numbers expected = expected_values(levels, scores, patch, grid);
+  const std::size_t width = grid.width * patch;
+  const std::size_t rows = grid.images * grid.height * patch;
+  const DeviceValues merged(grid.all() * scores, f32);
+  const DeviceValues values(rows * width, f32);
+  for (const MapFormat format : {MapFormat::bits, MapFormat::uint8}) {
+    for (const bool with_values : {true, false}) {
+      const std::size_t bytes = rows * (format == MapFormat::bits ? (width + 63) / 64 * 8 : width);
+      CudaBuffer maps(MemoryKind::device);
+      maps.reserve(bytes);
+      check(cudaMemset(maps.data(), 0xff, bytes), "cudaMemset");
+      decide_peaks(pointers, scores, bias, patch, grid, format, merged.floats(), maps.data(),
+                   with_values ? values.floats() : nullptr, nullptr);
+      CHECK(wrong_pixels(downloaded(maps, bytes), format, expected, width) == 0);
+    }
+  }
+  check_near(values.values(), expected, f32, 2);
+}
+
+}  // namespace
+
+TEST_CASE("peaks where scores are positive, small images") {
+  for (const PixelGrid& grid : even_grids) {
+    for (const std::size_t patch : {2, 4, 8}) check_decision(grid, 1, patch);
+  }
+  check_decision({1, 36, 140}, 1, 4);  // several tiles
+}
+
+TEST_CASE("peaks with a learned upsampling, small images") {
+  for (const PixelGrid& grid : even_grids) {
+    for (const std::size_t patch : {1, 2, 4}) {
+      check_decision(grid, 1 + (patch + 2) * (patch + 2), patch);
+    }
+  }
+}
