@@ -28,13 +28,21 @@ failed=false
 racecheck=(compute-sanitizer --tool racecheck --error-exitcode 1 "$binaries/pnflow_cuda_tests"
   "--test-case=*small images*,bits*,an image*,a mask*")
 memcheck=(compute-sanitizer --tool memcheck --error-exitcode 1 "$binaries/pnflow_cuda_tests")
+peaknet_kernels=("$binaries/pnflow_peaknet_cuda_tests" "--test-case=*small images*"
+  "--test-case-exclude=*matrix products*,*convolutions*")
 
 gpu_tests() {
   step "CUDA tests" "$binaries/pnflow_cuda_tests" || failed=true
+  step "PeakNet's kernels" "$binaries/pnflow_peaknet_cuda_tests" || failed=true
   step "client tests" "$python" -m pytest -q test/clients/test_gpu{,_graphs}.py || failed=true
   if command -v compute-sanitizer >/dev/null; then
     step "memcheck" "${memcheck[@]}" || failed=true
     step "racecheck" "${racecheck[@]}" || failed=true
+    local tool
+    for tool in memcheck racecheck; do
+      step "$tool of PeakNet's kernels" compute-sanitizer --tool "$tool" --error-exitcode 1 \
+        "${peaknet_kernels[@]}" || failed=true
+    done
   else
     echo "compute-sanitizer is not there: memory and races were not checked"
   fi
@@ -63,7 +71,9 @@ torch_pipelines() {
 for part in "${parts[@]}"; do
   case $part in
     tests) gpu_tests ;;
-    kernels) step "kernels" "$binaries/pnflow_gpu_kernels_bench" || failed=true ;;
+    kernels)
+      step "kernels" "$binaries/pnflow_gpu_kernels_bench" || failed=true
+      step "PeakNet op by op" "$binaries/pnflow_gpu_peaknet_bench" || failed=true ;;
     transfer)
       step "transfer" "$python" bench/gpu.py --json "$out/transfer.json" transfer || failed=true ;;
     export)

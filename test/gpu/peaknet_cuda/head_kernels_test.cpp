@@ -38,6 +38,12 @@ struct Layer {
     for (double& value : seen) value = gelu(value);
     return seen;
   }
+  // For check_near(). A group of few values may have nearly no variance: its values, and their last
+  // bits, are up to 1 / sqrt(eps) = 316 times as large then.
+  double room(Precision result) const {
+    const bool few = grid.of_image() * channels / 32 <= 50;
+    return few && result == Precision::float32 ? 100 : 2;
+  }
   static Values shifted(Values values, float mean) {
     for (float& value : values) value += mean;
     return values;
@@ -69,10 +75,8 @@ TEST_CASE("GroupNorm as factors and summands, small images") {
             const std::size_t at = 2 * (image * channels + i % channels);
             scaled[i] = x[i] * affine[at] + affine[at + 1];
           }
-          // One value alone is 0 / sqrt(0 + eps), and what its mean's last bit leaves, times 300.
-          const double factor = grid.of_image() * channels > 64 ? 2 : 20;
           check_near(scaled, group_norm(numbers(x), channels, grid, layer.weight, layer.bias), f32,
-                     factor);
+                     layer.room(f32));
         }
       }
     }
@@ -89,7 +93,8 @@ TEST_CASE("GELU and twice the size, small images") {
         const DeviceValues out(4 * grid.all() * channels, precision);
         gelu_up(layer.affine.floats(), channels, grid, precision, layer.on_device.data(),
                 out.data(), nullptr);
-        check_near(out.values(), up(layer.activated(), channels, grid), precision, 2);
+        check_near(out.values(), up(layer.activated(), channels, grid), precision,
+                   layer.room(precision));
       }
     }
   }
@@ -109,7 +114,8 @@ TEST_CASE("scores of activated channels, small images") {
           gelu_scores(layer.affine.floats(), channels, scores, w.floats(), grid, precision,
                       layer.on_device.data(), out.floats(), nullptr);
           // Sums of as many terms as there are channels, each with its GELU's error.
-          check_near(out.values(), product(layer.activated(), channels, weight, {}), precision, 4);
+          check_near(out.values(), product(layer.activated(), channels, weight, {}), precision,
+                     2 * layer.room(precision));
         }
       }
     }

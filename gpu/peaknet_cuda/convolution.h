@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "gpu/peaknet_cuda/cudnn_descriptor.h"
+#include "gpu/peaknet_cuda/kernels.h"
+
+namespace pnflow {
+
+struct CudnnDestroyer {
+  void operator()(cudnnHandle_t handle) const { cudnnDestroy(handle); }
+};
+using Cudnn = std::unique_ptr<std::remove_pointer_t<cudnnHandle_t>, CudnnDestroyer>;
+// For the current device. Throws LibraryError.
+Cudnn make_cudnn();
+
+struct ConvolutionShape {
+  PixelGrid grid;
+  std::size_t inputs = 0, outputs = 0;  // channels
+  Precision precision = Precision::bfloat16;
+};
+
+struct ConvolutionOperands {
+  const void* x = nullptr;       // channels-last
+  const void* weight = nullptr;  // (outputs, 3, 3, inputs)
+  const void* bias = nullptr;    // outputs, of the activations' type
+  void* out = nullptr;           // channels-last
+};
+
+// A 3x3 convolution with bias and zeros about the image, by cuDNN; sums are float32, in the
+// same order each time, and float32 is not cut to TF32. Through the
+// graph interface: the older one has less than two thirds of its speed on Hopper. For one thread at
+// a time; the handle must outlive it.
+class Convolution {
+ public:
+  static constexpr std::size_t most_workspace = std::size_t{512} << 20U;
+
+  // Asks for the library's plans. Throws LibraryError: none for this shape.
+  Convolution(cudnnHandle_t handle, const ConvolutionShape& shape);
+
+  // The plans, in the order of the library's heuristics, which is the same for the same device,
+  // library and shape. Some of them may not work.
+  std::size_t plans() const { return configurations_.size(); }
+  std::size_t plan() const { return chosen_; }
+  // Builds it, which may compile. Returns whether it can be used.
+  bool use_plan(std::size_t plan);
+
+  // Builds all of them, tries those that need at most `workspace_bytes`, and takes the fastest;
+  // `out` is overwritten. Waits for the stream, and takes seconds. Returns its milliseconds. Throws
+  // CudaError, LibraryError: none of them works.
+  float use_fastest(const ConvolutionOperands& operands, void* workspace,
+                    std::size_t workspace_bytes, cudaStream_t stream);
+
+  // Of the plan in use.
+  std::size_t workspace_bytes() const { return workspace_bytes_; }
+  // Enqueues on `stream`. Throws LibraryError.
+  void run(const ConvolutionOperands& operands, void* workspace, cudaStream_t stream);
+
+ private:
+  void make_graph(const ConvolutionShape& shape);
+  void find_configurations(cudnnBackendHeurMode_t mode, Precision precision);
+  std::optional<CudnnDescriptor> built(std::size_t plan) const;
+  cudnnStatus_t try_run(const CudnnDescriptor& plan, const ConvolutionOperands& operands,
+                        void* workspace, cudaStream_t stream);
+
+  cudnnHandle_t handle_;
+  std::vector<CudnnDescriptor> parts_;  // of the graph, which refers to them
+  std::optional<CudnnDescriptor> graph_;
+  std::vector<CudnnDescriptor> configurations_;
+  std::size_t chosen_ = 0;
+  std::optional<CudnnDescriptor> plan_;
+  std::size_t workspace_bytes_ = 0;
+};
+
+}  // namespace pnflow
