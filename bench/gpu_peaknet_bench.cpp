@@ -253,7 +253,8 @@ class Bench {
     const auto patches = static_cast<double>(grid(0).all());
     add("decide", 0, 1, patches * (4 * 1.75 + 2), timed([&] {
           decide_peaks({a_.floats(), {a_.floats(), a_.floats(), a_.floats()}}, 1, 0.1F, 4, grid(0),
-                       MapFormat::bits, nullptr, b_.data(), nullptr, stream_);
+                       {batch_, 4 * side, 4 * side}, MapFormat::bits, nullptr, b_.data(), nullptr,
+                       stream_);
         }));
   }
 

@@ -31,6 +31,16 @@ struct DeviceLogits {
   std::shared_ptr<void> storage;
 };
 
+// Where a model that decides between the classes itself puts what it finds in the first images, in
+// the device's memory.
+struct DeviceMaps {
+  std::size_t images = 0;
+  MapGeometry geometry;  // the maps have the size of the model's images
+  MapFormat format = MapFormat::bits;
+  std::byte* maps = nullptr;  // images x map_bytes(format)
+  float* logits = nullptr;    // images x 2 x map_pixels(), or nullptr: not wanted
+};
+
 // What a model has done on its device so far.
 struct DeviceModelCounts {
   std::uint64_t allocations = 0;  // calls of cudaMalloc
@@ -53,10 +63,16 @@ class DeviceModel {
   // take such images, "wrong logits" when it answers something else, "out of device memory".
   virtual DeviceLogits run(const DeviceImages& images, void* stream) = 0;
 
-  // Called once, at the end of the warm-up: run() has been called with images of each of these
-  // sizes, the largest first, and will be called with exactly these from now on. A model may record
-  // its work as CUDA graphs, one for each size; when that fails it goes on without, and says why.
-  // Returns whether run() should be called once more with each size, its work or its memory not
+  // Does the same and decides, for a model that does so without logits in memory: class 1 where its
+  // logit is the greater one. False, nothing being done: the pipeline calls run() and decides.
+  virtual bool run_to_maps(const DeviceImages&, const DeviceMaps&, void* /*stream*/) {
+    return false;
+  }
+
+  // Called once, at the end of the warm-up: one of these two has been called with images of each of
+  // these sizes, the largest first, and will be called with exactly these from now on. A model may
+  // record its work as CUDA graphs, one for each size; when that fails it goes on without, and says
+  // why. Returns whether it should be called once more with each size, its work or its memory not
   // being what they were.
   virtual bool capture(std::span<const DeviceImages>, void* /*stream*/) { return false; }
 
@@ -77,6 +93,6 @@ class DeviceModelFactory {
   virtual std::vector<std::unique_ptr<DeviceModel>> make(const EngineSettings& settings) const = 0;
 };
 
-inline constexpr std::string_view device_model_interface = "pnflow.device_model/2";
+inline constexpr std::string_view device_model_interface = "pnflow.device_model/3";
 
 }  // namespace pnflow

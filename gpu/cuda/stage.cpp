@@ -61,6 +61,8 @@ class NetworkStage : public DeviceStage {
                cudaStream_t stream) override {
     const std::size_t count = *std::ranges::lower_bound(batches_, raw.images);
     const DeviceImages images = input_.prepare(raw, normalize, count, stream);
+    const DeviceMaps maps{raw.images, raw.geometry, output_, results.maps, results.logits};
+    if (model_->run_to_maps(images, maps, stream)) return;
     const DeviceLogits logits = model_->run(images, stream);
     decide_classes(logits, raw.images, raw.geometry, output_, results.maps, results.logits, stream);
   }

@@ -25,6 +25,7 @@ struct ConvolutionShape {
   PixelGrid grid;
   std::size_t inputs = 0, outputs = 0;  // channels
   Precision precision = Precision::bfloat16;
+  friend bool operator==(const ConvolutionShape&, const ConvolutionShape&) = default;
 };
 
 struct ConvolutionOperands {

@@ -30,6 +30,14 @@ __device__ void store_word(std::byte* maps, const Map& map, std::size_t row, int
   }
 }
 
+__device__ void store_logits(float* logits, const Map& map, std::size_t image, int y, int x,
+                             float value) {
+  const std::size_t all = static_cast<std::size_t>(map.height) * map.width;
+  float* const to = logits + 2 * image * all + static_cast<std::size_t>(y) * map.width + x;
+  to[0] = 0;
+  to[all] = value;
+}
+
 // Level 0's score of a pixel and what three maps of half the size have for it.
 __device__ __forceinline__ float merged_score(const LevelScores& levels, std::size_t image, int y,
                                               int x, int height, int width, int scores, int s) {
@@ -62,7 +70,7 @@ constexpr int tile_words = 8;
 // grid: (tiles across, tiles down, images).
 __global__ void __launch_bounds__(threads)
     decide_fours(LevelScores levels, float bias, int height, int width, Map map,
-                 std::byte* __restrict__ maps, float* __restrict__ values) {
+                 std::byte* __restrict__ maps, float* __restrict__ logits) {
   __shared__ float tile[tile_height + 2][tile_width + 3];
   const int left = static_cast<int>(blockIdx.x) * tile_width;
   const int top = static_cast<int>(blockIdx.y) * tile_height;
@@ -97,9 +105,7 @@ __global__ void __launch_bounds__(threads)
         const int x = at * word_pixels + 4 * k + j;
         if (x >= map.width) continue;
         word |= static_cast<unsigned>(four[j] > 0) << static_cast<unsigned>(4 * k + j);
-        if (values) {
-          values[(std::size_t{blockIdx.z} * map.height + y) * map.width + x] = four[j];
-        }
+        if (logits) store_logits(logits, map, blockIdx.z, y, x, four[j]);
       }
       before = here;
       here = after;
@@ -153,7 +159,7 @@ __device__ float decided_value(const float* merged, int y, int x, int height, in
 // to patch * patch threads, through the caches) and the map. grid: (parts of a row, rows, images).
 __global__ void __launch_bounds__(threads)
     decide_any(const float* __restrict__ merged, int scores, float bias, int patch, PixelGrid grid,
-               Map map, std::byte* __restrict__ maps, float* __restrict__ values) {
+               Map map, std::byte* __restrict__ maps, float* __restrict__ logits) {
   const int x = static_cast<int>(blockIdx.x) * threads + static_cast<int>(threadIdx.x);
   const float* image = merged + blockIdx.z * grid.of_image() * scores;
   for (int y = static_cast<int>(blockIdx.y); y < map.height; y += static_cast<int>(gridDim.y)) {
@@ -162,7 +168,7 @@ __global__ void __launch_bounds__(threads)
     if (x < map.width) {
       value = bias + decided_value(image, y, x, static_cast<int>(grid.height),
                                    static_cast<int>(grid.width), patch, scores);
-      if (values) values[row * map.width + x] = value;
+      if (logits) store_logits(logits, map, blockIdx.z, y, x, value);
     }
     const bool found = x < map.width && value > 0;
     if (map.format == MapFormat::uint8) {
@@ -179,29 +185,33 @@ __global__ void __launch_bounds__(threads)
 }  // namespace
 
 void decide_peaks(const LevelScores& levels, std::size_t scores, float bias, std::size_t patch,
-                  const PixelGrid& grid, MapFormat format, float* merged, std::byte* maps,
-                  float* values, cudaStream_t stream) {
+                  const PixelGrid& grid, const PixelGrid& maps, MapFormat format, float* merged,
+                  std::byte* out, float* logits, cudaStream_t stream) {
   if (grid.height % 2 != 0 || grid.width % 2 != 0) {
     throw std::invalid_argument("an odd grid of patches");
   }
-  const std::size_t width = grid.width * patch;
-  const std::size_t words = (width + 63) / 64 * 2;
-  const Map map{static_cast<int>(grid.height * patch), static_cast<int>(width),
+  if (maps.images > grid.images || maps.height > grid.height * patch ||
+      maps.width > grid.width * patch) {
+    throw std::invalid_argument("maps that are larger than what was seen");
+  }
+  const PixelGrid decided{maps.images, grid.height, grid.width};
+  const std::size_t words = (maps.width + 63) / 64 * 2;
+  const Map map{static_cast<int>(maps.height), static_cast<int>(maps.width),
                 static_cast<int>(words), format};
-  const auto images = static_cast<unsigned>(grid.images);
+  const auto images = static_cast<unsigned>(maps.images);
   if (scores == 1 && patch == 4) {
     decide_fours<<<dim3(blocks(words, tile_words), blocks(grid.height, tile_height), images),
                    threads, 0, stream>>>(levels, bias, static_cast<int>(grid.height),
-                                         static_cast<int>(grid.width), map, maps, values);
+                                         static_cast<int>(grid.width), map, out, logits);
     check(cudaPeekAtLastError(), "launch of decide_fours");
     return;
   }
-  merge_scores<<<blocks(grid.all() * scores, threads), threads, 0, stream>>>(
-      levels, merged, grid, static_cast<int>(scores));
+  merge_scores<<<blocks(decided.all() * scores, threads), threads, 0, stream>>>(
+      levels, merged, decided, static_cast<int>(scores));
   check(cudaPeekAtLastError(), "launch of merge_scores");
-  decide_any<<<dim3(blocks(words * word_pixels, threads), grid_rows(grid.height * patch), images),
-               threads, 0, stream>>>(merged, static_cast<int>(scores), bias,
-                                     static_cast<int>(patch), grid, map, maps, values);
+  decide_any<<<dim3(blocks(words * word_pixels, threads), grid_rows(maps.height), images), threads,
+               0, stream>>>(merged, static_cast<int>(scores), bias, static_cast<int>(patch),
+                            decided, map, out, logits);
   check(cudaPeekAtLastError(), "launch of decide_any");
 }
 

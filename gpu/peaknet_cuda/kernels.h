@@ -21,6 +21,7 @@ struct PixelGrid {
   std::size_t images = 0, height = 0, width = 0;
   constexpr std::size_t of_image() const { return height * width; }
   constexpr std::size_t all() const { return images * height * width; }
+  friend bool operator==(const PixelGrid&, const PixelGrid&) = default;
 };
 
 // The weight and bias of a norm, or of a depthwise convolution.
@@ -113,13 +114,15 @@ struct LevelScores {
   const float* deeper[3] = {nullptr, nullptr, nullptr};
 };
 
-// The segmentation map of grid.height * patch x grid.width * patch pixels: where
+// The segmentation maps of the first `maps.images` images, of maps.height x maps.width pixels, at
+// most grid.height * patch x grid.width * patch: where
 //     bilinear(s[0]) + the transposed convolution whose places are s[1 ...] + bias > 0
 // with s = level0 + up(the sum of the deeper ones). Scores: 1, or 1 + (patch + 2)^2. `merged` is
 // room of (images, height, width, scores), needed with more than one score or another patch than
-// 4. `values`, unless it is nullptr, takes what is compared, (images, height, width) of the map.
+// 4. `logits`, unless it is nullptr, is (images, 2, height, width) of the maps: 0, and what is
+// compared with it.
 void decide_peaks(const LevelScores& levels, std::size_t scores, float bias, std::size_t patch,
-                  const PixelGrid& grid, MapFormat format, float* merged, std::byte* maps,
-                  float* values, cudaStream_t stream);
+                  const PixelGrid& grid, const PixelGrid& maps, MapFormat format, float* merged,
+                  std::byte* out, float* logits, cudaStream_t stream);
 
 }  // namespace pnflow

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -57,6 +58,28 @@ std::vector<std::uint8_t> downloaded(const CudaBuffer& buffer, std::size_t bytes
   return host;
 }
 
+// The part of the first images that `maps` shows of values of grid * patch.
+Numbers cropped(const Numbers& values, const PixelGrid& whole, const PixelGrid& maps) {
+  Numbers part;
+  for (std::size_t row = 0; row < maps.images * maps.height; ++row) {
+    const std::size_t from = row / maps.height * whole.height + row % maps.height;
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(from * whole.width);
+    part.insert(part.end(), begin, begin + static_cast<std::ptrdiff_t>(maps.width));
+  }
+  return part;
+}
+
+// Of logits (images, 2, height, width): 0 for class 0 everywhere, and what class 1 has.
+void check_logits(const Values& logits, const Numbers& expected, const PixelGrid& maps) {
+  Numbers both;
+  for (std::size_t image = 0; image < maps.images; ++image) {
+    both.resize(both.size() + maps.of_image());
+    const auto from = expected.begin() + static_cast<std::ptrdiff_t>(image * maps.of_image());
+    both.insert(both.end(), from, from + static_cast<std::ptrdiff_t>(maps.of_image()));
+  }
+  check_near(logits, both, f32, 2);
+}
+
 // Pixels whose answer is not that of the values, except where those are nearly 0; anything but 0
 // behind the end of a row counts too.
 std::size_t wrong_pixels(const std::vector<std::uint8_t>& maps, MapFormat format,
@@ -76,11 +99,13 @@ std::size_t wrong_pixels(const std::vector<std::uint8_t>& maps, MapFormat format
   return wrong;
 }
 
-void check_decision(const PixelGrid& grid, std::size_t scores, std::size_t patch) {
+void check_decision(const PixelGrid& grid, std::size_t scores, std::size_t patch,
+                    const PixelGrid& maps) {
   CAPTURE(grid.height);
   CAPTURE(grid.width);
   CAPTURE(scores);
   CAPTURE(patch);
+  CAPTURE(maps.width);
   std::vector<Values> levels{random_values(grid.all() * scores, f32, 1)};
   std::vector<DeviceValues> on_device;
   for (unsigned level = 1; level < 4; ++level) {
@@ -89,38 +114,48 @@ void check_decision(const PixelGrid& grid, std::size_t scores, std::size_t patch
   for (const Values& level : levels) on_device.emplace_back(level, f32);
   const LevelScores pointers{on_device[0].floats(),
                              {on_device[1].floats(), on_device[2].floats(), on_device[3].floats()}};
-  const Numbers expected = expected_values(levels, scores, patch, grid);
-  const std::size_t width = grid.width * patch;
-  const std::size_t rows = grid.images * grid.height * patch;
+  const Numbers expected = cropped(expected_values(levels, scores, patch, grid),
+                                   {grid.images, grid.height * patch, grid.width * patch}, maps);
+  const std::size_t rows = maps.images * maps.height;
   const DeviceValues merged(grid.all() * scores, f32);
-  const DeviceValues values(rows * width, f32);
+  const DeviceValues logits(2 * maps.all(), f32);
   for (const MapFormat format : {MapFormat::bits, MapFormat::uint8}) {
-    for (const bool with_values : {true, false}) {
-      const std::size_t bytes = rows * (format == MapFormat::bits ? (width + 63) / 64 * 8 : width);
-      CudaBuffer maps(MemoryKind::device);
-      maps.reserve(bytes);
-      check(cudaMemset(maps.data(), 0xff, bytes), "cudaMemset");
-      decide_peaks(pointers, scores, bias, patch, grid, format, merged.floats(), maps.data(),
-                   with_values ? values.floats() : nullptr, nullptr);
-      CHECK(wrong_pixels(downloaded(maps, bytes), format, expected, width) == 0);
+    for (const bool with_logits : {true, false}) {
+      const bool bits = format == MapFormat::bits;
+      const std::size_t bytes = rows * (bits ? (maps.width + 63) / 64 * 8 : maps.width);
+      CudaBuffer out(MemoryKind::device);
+      out.reserve(bytes);
+      check(cudaMemset(out.data(), 0xff, bytes), "cudaMemset");
+      decide_peaks(pointers, scores, bias, patch, grid, maps, format, merged.floats(), out.data(),
+                   with_logits ? logits.floats() : nullptr, nullptr);
+      CHECK(wrong_pixels(downloaded(out, bytes), format, expected, maps.width) == 0);
     }
   }
-  check_near(values.values(), expected, f32, 2);
+  check_logits(logits.values(), expected, maps);
+}
+
+// Maps of all that was seen, and of less in each direction.
+void check_decisions(const PixelGrid& grid, std::size_t scores, std::size_t patch) {
+  const std::size_t height = grid.height * patch;
+  const std::size_t width = grid.width * patch;
+  check_decision(grid, scores, patch, {grid.images, height, width});
+  check_decision(grid, scores, patch, {grid.images, height - 1, width - std::min(width - 1, 7UL)});
+  check_decision(grid, scores, patch, {1, 1, 1});
 }
 
 }  // namespace
 
 TEST_CASE("peaks where scores are positive, small images") {
   for (const PixelGrid& grid : even_grids) {
-    for (const std::size_t patch : {2, 4, 8}) check_decision(grid, 1, patch);
+    for (const std::size_t patch : {2, 4, 8}) check_decisions(grid, 1, patch);
   }
-  check_decision({1, 36, 140}, 1, 4);  // several tiles
+  check_decisions({1, 36, 140}, 1, 4);  // several tiles
 }
 
 TEST_CASE("peaks with a learned upsampling, small images") {
   for (const PixelGrid& grid : even_grids) {
     for (const std::size_t patch : {1, 2, 4}) {
-      check_decision(grid, 1 + (patch + 2) * (patch + 2), patch);
+      check_decisions(grid, 1 + (patch + 2) * (patch + 2), patch);
     }
   }
 }

@@ -1,0 +1,70 @@
+#include "gpu/peaknet_cuda/library_operations.h"
+
+namespace pnflow {
+
+LibraryOperations::LibraryOperations() = default;
+
+template <class Shape, class Operation, class Handle>
+Operation& LibraryOperations::find(Entries<Shape, Operation>& entries, const Shape& shape,
+                                   Handle handle) {
+  const auto found = std::ranges::find(entries, shape, &Entry<Shape, Operation>::shape);
+  if (found != entries.end()) return *found->operation;
+  return *entries.emplace_back(shape, std::make_unique<Operation>(handle, shape)).operation;
+}
+
+Gemm& LibraryOperations::product(const GemmShape& shape) {
+  return find(products_, shape, cublas_.get());
+}
+
+Convolution& LibraryOperations::convolution(const ConvolutionShape& shape) {
+  return find(convolutions_, shape, cudnn_.get());
+}
+
+template <class Shape, class Operation, class Choose>
+void LibraryOperations::once(Entries<Shape, Operation>& entries, const Operation& operation,
+                             const Choose& choose) {
+  const auto entry = std::ranges::find_if(
+      entries, [&](const auto& entry) { return entry.operation.get() == &operation; });
+  if (entry->chosen) return;
+  if (!room_to_choose_) {
+    room_to_choose_.emplace(MemoryKind::device)
+        .reserve(std::max(Gemm::most_workspace, Convolution::most_workspace));
+  }
+  choose(room_to_choose_->data());
+  entry->chosen = true;
+}
+
+void LibraryOperations::choose(Gemm& product, const GemmOperands& operands, cudaStream_t stream) {
+  once(products_, product,
+       [&](void* workspace) { product.use_fastest(operands, workspace, stream); });
+}
+
+void LibraryOperations::choose(Convolution& convolution, const ConvolutionOperands& operands,
+                               cudaStream_t stream) {
+  once(convolutions_, convolution, [&](void* workspace) {
+    convolution.use_fastest(operands, workspace, Convolution::most_workspace, stream);
+  });
+}
+
+bool LibraryOperations::settle() {
+  room_to_choose_.reset();
+  std::size_t bytes = 0;
+  for (const auto& entry : products_) bytes = std::max(bytes, entry.operation->workspace_bytes());
+  for (const auto& entry : convolutions_) {
+    bytes = std::max(bytes, entry.operation->workspace_bytes());
+  }
+  const std::byte* const before = workspace_.data();
+  workspace_.reserve(bytes);
+  return workspace_.data() != before;
+}
+
+void LibraryOperations::run(Gemm& product, const GemmOperands& operands, cudaStream_t stream) {
+  product.run(operands, workspace_.data(), stream);
+}
+
+void LibraryOperations::run(Convolution& convolution, const ConvolutionOperands& operands,
+                            cudaStream_t stream) {
+  convolution.run(operands, workspace_.data(), stream);
+}
+
+}  // namespace pnflow

@@ -1,0 +1,173 @@
+#include "gpu/peaknet_cuda/peaknet_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "gpu/cuda/cuda_check.h"
+#include "gpu/cuda/recorded_graph.h"
+#include "gpu/peaknet/peaknet_weights.h"
+#include "gpu/peaknet/safetensors.h"
+#include "gpu/peaknet_cuda/peaknet_program.h"
+#include "gpu/peaknet_cuda/shapes.h"
+#include "graph/error.h"
+
+namespace pnflow {
+
+namespace {
+
+// What the kernels ask for.
+void check_channels(const PeakNetConfig& config, const std::string& file) {
+  std::vector<std::size_t> channels(config.hidden_sizes.begin(), config.hidden_sizes.end());
+  channels.push_back(config.features);
+  channels.push_back(config.head_features);
+  for (const std::size_t count : channels) {
+    if (count % piece_channels == 0 && count <= most_channels) continue;
+    throw RunError(
+        fmt::format("'{}' is a PeakNet with {}: on a GPU, channels are multiples of {} "
+                    "up to {}, and {} is not",
+                    file, to_string(config), piece_channels, most_channels, count));
+  }
+}
+
+class PeakNetModel : public DeviceModel {
+ public:
+  PeakNetModel(std::shared_ptr<const PlacedPeakNet> net, int device, const EngineSettings& settings)
+      : net_(std::move(net)),
+        device_(device),
+        graphs_wanted_(settings.cuda_graph == CudaGraph::automatic),
+        log_(settings.log) {}
+
+  DeviceLogits run(const DeviceImages& images, void* opaque) override {
+    auto* stream = static_cast<cudaStream_t>(opaque);
+    const std::size_t pixels = images.height * images.width;
+    MapGeometry geometry;
+    geometry.map_height = images.height;
+    geometry.map_width = images.width;
+    maps_.reserve(images.images * geometry.map_bytes(MapFormat::bits));
+    logits_.reserve(images.images * 2 * pixels * sizeof(float));
+    auto* const logits = reinterpret_cast<float*>(logits_.data());
+    run_to_maps(images, {images.images, geometry, MapFormat::bits, maps_.data(), logits}, stream);
+    const auto signed_pixels = static_cast<std::int64_t>(pixels);
+    return {logits,
+            Precision::float32,
+            2 * signed_pixels,
+            signed_pixels,
+            static_cast<std::int64_t>(images.width),
+            1,
+            nullptr};
+  }
+
+  bool run_to_maps(const DeviceImages& images, const DeviceMaps& maps, void* opaque) override {
+    auto* stream = static_cast<cudaStream_t>(opaque);
+    Sized& sized = of_size(images, stream);
+    if (sized.graph && sized.program->images() == images) {
+      sized.graph->launch(stream);
+      ++graph_launches_;
+    } else {
+      sized.program->run(images.values, stream);
+    }
+    const PeakNetProgram& program = *sized.program;
+    decide_peaks(program.scores(), net_->scores(), net_->bias(), net_->config().patch_size,
+                 program.patches(), {maps.images, images.height, images.width}, maps.format,
+                 program.merged(), maps.maps, maps.logits, stream);
+    return true;
+  }
+
+  bool capture(std::span<const DeviceImages> sizes, void* opaque) override {
+    if (!graphs_wanted_) return false;
+    auto* stream = static_cast<cudaStream_t>(opaque);
+    try {
+      for (const DeviceImages& images : sizes) {
+        Sized& sized = of_size(images, stream);
+        sized.graph.emplace(stream, [&] { sized.program->run(images.values, stream); });
+      }
+      log_(fmt::format("device {}: CUDA graphs of {} sizes of micro-batch", device_, sizes.size()));
+    } catch (const std::exception& error) {
+      forget_graphs();
+      log_(fmt::format("device {}: the network runs without CUDA graphs: {}", device_,
+                       error.what()));
+    }
+    return true;
+  }
+
+  DeviceModelCounts counts() const override {
+    const MemoryCounts& memory = memory_counts();
+    return {memory.allocations, memory.device_bytes, graph_launches_};
+  }
+
+ private:
+  struct Sized {
+    std::unique_ptr<PeakNetProgram> program;
+    std::optional<RecordedGraph> graph;
+  };
+
+  Sized& of_size(const DeviceImages& images, cudaStream_t stream) {
+    const auto found = std::ranges::find_if(sizes_, [&](const Sized& sized) {
+      DeviceImages other = sized.program->images();
+      other.values = images.values;
+      return other == images;
+    });
+    return found == sizes_.end() ? add_size(images, stream) : *found;
+  }
+
+  Sized& add_size(const DeviceImages& images, cudaStream_t stream) {
+    auto program =
+        std::make_unique<PeakNetProgram>(*net_, libraries_, images, DepthwiseSums::float32);
+    const std::byte* const before = memory_.data();
+    memory_.reserve(program->plan().bytes);
+    if (memory_.data() != before) {
+      for (Sized& sized : sizes_) sized.program->place(memory_.data());
+      forget_graphs();
+    }
+    program->place(memory_.data());
+    program->prepare(stream);
+    if (libraries_.settle()) forget_graphs();
+    return sizes_.emplace_back(std::move(program), std::nullopt);
+  }
+
+  // They have addresses in them.
+  void forget_graphs() {
+    for (Sized& sized : sizes_) sized.graph.reset();
+  }
+
+  std::shared_ptr<const PlacedPeakNet> net_;
+  int device_;
+  bool graphs_wanted_;
+  std::function<void(const std::string&)> log_;
+  LibraryOperations libraries_;
+  CudaBuffer memory_{MemoryKind::device};  // in which all programs work, one after the other
+  std::vector<Sized> sizes_;
+  CudaBuffer maps_{MemoryKind::device};  // of run()
+  CudaBuffer logits_{MemoryKind::device};
+  std::atomic<std::uint64_t> graph_launches_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<DeviceModel>> PeakNetModelFactory::make(
+    const EngineSettings& settings) const {
+  const PeakNetWeights weights =
+      peaknet_weights(read_safetensors(settings.weights), settings.weights);
+  settings.log(fmt::format("PeakNet of {:.2f} million parameters: {}",
+                           static_cast<double>(parameters_of(weights.config)) / 1e6,
+                           to_string(weights.config)));
+  check_channels(weights.config, settings.weights);
+  const FoldedPeakNet folded = fold_peaknet(weights);
+  std::map<int, std::shared_ptr<const PlacedPeakNet>> placed;
+  std::vector<std::unique_ptr<DeviceModel>> models;
+  for (const int device : settings.devices) {
+    const DeviceScope current(device);
+    std::shared_ptr<const PlacedPeakNet>& net = placed[device];
+    if (!net) net = std::make_shared<const PlacedPeakNet>(folded, settings.precision);
+    models.push_back(std::make_unique<PeakNetModel>(net, device, settings));
+  }
+  return models;
+}
+
+}  // namespace pnflow

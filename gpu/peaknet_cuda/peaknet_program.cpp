@@ -1,0 +1,275 @@
+#include "gpu/peaknet_cuda/peaknet_program.h"
+
+#include <fmt/format.h>
+
+#include "gpu/cuda/cuda_check.h"
+
+namespace pnflow {
+
+PeakNetProgram::PeakNetProgram(const PlacedPeakNet& net, LibraryOperations& libraries,
+                               const DeviceImages& images, DepthwiseSums sums, Watch watch)
+    : net_(net),
+      parts_(net.parts()),
+      precision_(net.precision()),
+      libraries_(libraries),
+      images_(images),
+      sums_(sums),
+      watch_(std::move(watch)) {
+  const auto whole = [stride = net.config().stride()](std::size_t pixels) {
+    return (pixels + stride - 1) / stride * stride;
+  };
+  const std::size_t patch = net.config().patch_size;
+  patches_ = {images.images, whole(images.height) / patch, whole(images.width) / patch};
+  record();
+  plan_ = program_.plan();
+}
+
+void PeakNetProgram::run(const void* images, cudaStream_t stream) {
+  images_.values = const_cast<void*>(images);
+  program_.run(stream);
+}
+
+LevelScores PeakNetProgram::scores() const {
+  return {floats(scores_[0]), {floats(scores_[1]), floats(scores_[2]), floats(scores_[3])}};
+}
+
+// ---------------------------------------------------------------- the network
+
+void PeakNetProgram::record() {
+  Levels levels;
+  Activation x = embeddings();
+  tell("backbone.embeddings", x);
+  for (std::size_t s = 0; s < peaknet_levels; ++s) {
+    const PlacedBackboneStage& stage = parts_.stages[s];
+    for (std::size_t b = 0; b < stage.blocks.size(); ++b) {
+      convnext(stage.blocks[b], x);
+      tell(fmt::format("backbone.encoder.stages.{}.layers.{}", s, b), x);
+    }
+    const bool last = s + 1 == peaknet_levels;
+    const auto [seen, cells] = normalised(x, last);
+    levels[s] = linear(stage.adapter, seen, net_.config().features);
+    tell(fmt::format("backbone_to_bifpn.{}", s), levels[s]);
+    if (last) break;
+    x = linear(*parts_.stages[s + 1].downsampling, cells, net_.config().hidden_sizes[s + 1]);
+  }
+  for (std::size_t b = 0; b < parts_.bifpn.size(); ++b) {
+    levels = bifpn(parts_.bifpn[b], levels);
+    for (std::size_t l = 0; l < peaknet_levels; ++l) {
+      tell(fmt::format("bifpn.blocks.{}.{}", b, l), levels[l]);
+    }
+  }
+  for (std::size_t l = 0; l < peaknet_levels; ++l) {
+    scores_[l] = head(l, levels[l]);
+    program_.keep(scores_[l]);
+  }
+  merged_ = float_result(patches_.all() * net_.scores());
+  program_.keep(merged_);
+}
+
+PeakNetProgram::Activation PeakNetProgram::embeddings() {
+  const Activation x = activation(patches_, net_.config().hidden_sizes[0]);
+  const auto embed = [this, x](const void* images, cudaStream_t stream) {
+    stem(parts_.embeddings, patches_, images, images_.precision, precision_, at(x), stream);
+  };
+  const std::size_t patch = net_.config().patch_size;
+  if (images_.height == patches_.height * patch && images_.width == patches_.width * patch) {
+    program_.step({x.values}, [=, this](cudaStream_t stream) { embed(images_.values, stream); });
+  } else {
+    const Result padded = padded_images();
+    program_.step({padded, x.values},
+                  [=, this](cudaStream_t stream) { embed(at(padded), stream); });
+  }
+  return x;
+}
+
+// x += narrow(response norm(GELU(wide(norm(depthwise(x))))))
+void PeakNetProgram::convnext(const PlacedBlock& block, const Activation& x) {
+  const Activation seen = like(x);
+  program_.step({x.values, seen.values}, [=, this, &block](cudaStream_t stream) {
+    depthwise_norm(block.depthwise, x.channels, x.grid, sums_, precision_, at(x), at(seen), stream);
+  });
+  const bool exact = precision_ == Precision::float32;  // cuBLASLt's GELU is not
+  const Activation wide = linear(block.wide, seen, peaknet_expansion * x.channels,
+                                 exact ? GemmEpilogue::bias : GemmEpilogue::bias_gelu);
+  const Result parts = response_sums_of(wide);
+  const Result responses = float_result(x.grid.images * wide.channels);
+  const Result narrow =
+      program_.result(x.grid.images * x.channels * wide.channels * size_of(precision_));
+  program_.step({parts, responses, narrow}, [=, this, &block](cudaStream_t stream) {
+    fold_responses(wide.channels, x.channels, x.grid, precision_, floats(parts),
+                   block.response_weight, block.narrow.weight, floats(responses), at(narrow),
+                   stream);
+  });
+  GemmShape shape{x.grid.of_image(), x.channels, wide.channels, GemmEpilogue::bias};
+  shape.add = true;
+  shape.batch = x.grid.images;
+  multiply(shape, wide.values, &narrow, block.narrow, x.values);
+}
+
+PeakNetProgram::Levels PeakNetProgram::bifpn(const PlacedBiFpnBlock& block, const Levels& p) {
+  Levels m = p;
+  for (std::size_t l = 3; l-- > 0;) {
+    const Activation mean = like(p[l]);
+    program_.step({p[l].values, m[l + 1].values, mean.values},
+                  [=, this, &node = block.m[l], deeper = m[l + 1], p = p[l]](cudaStream_t stream) {
+                    fuse_with_deeper({node.shares[0], node.shares[1]}, p.channels, deeper.grid,
+                                     precision_, at(p), at(deeper), at(mean), stream);
+                  });
+    m[l] = mixed(block.m[l], mean, p[l]);
+  }
+  Levels q = m;
+  for (std::size_t l = 1; l < peaknet_levels; ++l) {
+    const Activation mean = like(p[l]);
+    const PlacedNode& node = block.q[l - 1];
+    program_.step({p[l].values, m[l].values, q[l - 1].values, mean.values},
+                  [=, this, &node, p = p[l], m = m[l], shallower = q[l - 1]](cudaStream_t stream) {
+                    fuse_with_shallower({node.shares[0], node.shares[1], node.shares[2]},
+                                        p.channels, p.grid, precision_, at(p), at(m), at(shallower),
+                                        at(mean), stream);
+                  });
+    q[l] = mixed(node, mean, p[l]);
+  }
+  return q;
+}
+
+// Level 0's scores, or those of a deeper level at the resolution of level 1.
+DeviceProgram::Result PeakNetProgram::head(std::size_t level, Activation x) {
+  const auto& layers = parts_.heads[level];
+  for (std::size_t i = 0;; ++i) {
+    const Activation seen = convolved(layers[i], x);
+    const Result affine = float_result(seen.grid.images * seen.channels * 2);
+    const Result sums = float_result(
+        seen.grid.images * group_parts(seen.grid.of_image(), seen.channels) * seen.channels * 2);
+    program_.step({seen.values, sums, affine},
+                  [=, this, norm = layers[i].norm](cudaStream_t stream) {
+                    group_norm_affine(norm, seen.channels, seen.grid, precision_, at(seen),
+                                      floats(sums), floats(affine), stream);
+                  });
+    if (i + 1 == layers.size()) {
+      const Result scores = float_result(seen.grid.all() * net_.scores());
+      program_.step({seen.values, affine, scores}, [=, this](cudaStream_t stream) {
+        gelu_scores(floats(affine), seen.channels, net_.scores(), parts_.score_weight, seen.grid,
+                    precision_, at(seen), floats(scores), stream);
+      });
+      return scores;
+    }
+    x = activation({seen.grid.images, 2 * seen.grid.height, 2 * seen.grid.width}, seen.channels);
+    program_.step({seen.values, affine, x.values}, [=, this](cudaStream_t stream) {
+      gelu_up(floats(affine), seen.channels, seen.grid, precision_, at(seen), at(x), stream);
+    });
+  }
+}
+
+// ---------------------------------------------------------------- layers
+
+DeviceProgram::Result PeakNetProgram::padded_images() {
+  const std::size_t patch = net_.config().patch_size;
+  const std::size_t pixel = size_of(images_.precision);
+  const std::size_t pitch = patches_.width * patch * pixel;
+  const std::size_t rows = patches_.height * patch;
+  const Result padded = program_.result(images_.images * rows * pitch);
+  program_.step({padded}, [=, this](cudaStream_t stream) {
+    check(cudaMemsetAsync(at(padded), 0, images_.images * rows * pitch, stream), "cudaMemsetAsync");
+    const std::size_t row = images_.width * pixel;
+    cudaMemcpy3DParms copy{};
+    copy.srcPtr = {images_.values, row, row, images_.height};
+    copy.dstPtr = {at(padded), pitch, pitch, rows};
+    copy.extent = {row, images_.height, images_.images};
+    copy.kind = cudaMemcpyDeviceToDevice;
+    check(cudaMemcpy3DAsync(&copy, stream), "cudaMemcpy3DAsync");
+  });
+  return padded;
+}
+
+DeviceProgram::Result PeakNetProgram::response_sums_of(const Activation& wide) {
+  const Result parts = float_result(
+      wide.grid.images * response_parts(wide.grid.of_image(), wide.channels) * wide.channels);
+  program_.step({wide.values, parts}, [=, this](cudaStream_t stream) {
+    response_sums(wide.channels, wide.grid, precision_, precision_ == Precision::float32, at(wide),
+                  floats(parts), stream);
+  });
+  return parts;
+}
+
+std::pair<PeakNetProgram::Activation, PeakNetProgram::Activation> PeakNetProgram::normalised(
+    const Activation& x, bool last) {
+  const Activation seen = like(x);
+  if (last) {
+    program_.step({x.values, seen.values}, [=, this](cudaStream_t stream) {
+      normalise(x.channels, x.grid, precision_, at(x), at(seen), nullptr, stream);
+    });
+    return {seen, {}};
+  }
+  const Activation cells =
+      activation({x.grid.images, x.grid.height / 2, x.grid.width / 2}, 4 * x.channels);
+  program_.step({x.values, seen.values, cells.values}, [=, this](cudaStream_t stream) {
+    normalise(x.channels, x.grid, precision_, at(x), at(seen), at(cells), stream);
+  });
+  return {seen, cells};
+}
+
+PeakNetProgram::Activation PeakNetProgram::linear(const PlacedLinear& layer, const Activation& x,
+                                                  std::size_t outputs, GemmEpilogue epilogue) {
+  const Activation y = activation(x.grid, outputs);
+  multiply({x.grid.all(), outputs, x.channels, epilogue}, x.values, nullptr, layer, y.values);
+  return y;
+}
+
+// GELU(norm(pointwise(mean))) + p
+PeakNetProgram::Activation PeakNetProgram::mixed(const PlacedNode& node, const Activation& mean,
+                                                 const Activation& p) {
+  const Activation y = linear({node.pointwise, nullptr}, mean, mean.channels, GemmEpilogue::none);
+  program_.step({y.values, p.values}, [=, this, norm = node.norm](cudaStream_t stream) {
+    norm_gelu_add(norm, y.channels, y.grid, precision_, at(y), at(p), at(y), stream);
+  });
+  return y;
+}
+
+PeakNetProgram::Activation PeakNetProgram::convolved(const PlacedHeadLayer& layer,
+                                                     const Activation& x) {
+  const Activation y = activation(x.grid, net_.config().head_features);
+  Convolution& convolution = libraries_.convolution({x.grid, x.channels, y.channels, precision_});
+  const auto operands = [=, this, conv = layer.conv] {
+    return ConvolutionOperands{at(x), conv.weight, conv.bias, at(y)};
+  };
+  program_.step(
+      {x.values, y.values},
+      [=, this, &convolution](cudaStream_t stream) {
+        libraries_.run(convolution, operands(), stream);
+      },
+      [=, this, &convolution](cudaStream_t stream) {
+        libraries_.choose(convolution, operands(), stream);
+      });
+  return y;
+}
+
+// With the weight of the layer, or one that has been made of it.
+void PeakNetProgram::multiply(const GemmShape& wanted, Result x, const Result* made_weight,
+                              const PlacedLinear& layer, Result out) {
+  GemmShape shape = wanted;
+  shape.precision = precision_;
+  Gemm& product = libraries_.product(shape);
+  const bool made = made_weight != nullptr;
+  const Result weight = made ? *made_weight : x;
+  const auto operands = [=, this] {
+    return GemmOperands{at(x), made ? at(weight) : layer.weight, layer.bias, at(out)};
+  };
+  program_.step(
+      {x, weight, out},
+      [=, this, &product](cudaStream_t stream) { libraries_.run(product, operands(), stream); },
+      [=, this, &product](cudaStream_t stream) { libraries_.choose(product, operands(), stream); });
+}
+
+PeakNetProgram::Activation PeakNetProgram::activation(const PixelGrid& grid, std::size_t channels) {
+  return {program_.result(grid.all() * channels * size_of(precision_)), grid, channels};
+}
+
+void PeakNetProgram::tell(const std::string& part, const Activation& x) {
+  if (!watch_) return;
+  program_.step({x.values}, [=, this](cudaStream_t stream) {
+    check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+    watch_(part, at(x), x.grid, x.channels);
+  });
+}
+
+}  // namespace pnflow
