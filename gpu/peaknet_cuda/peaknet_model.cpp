@@ -150,6 +150,11 @@ class PeakNetModel : public DeviceModel {
 
 }  // namespace
 
+std::unique_ptr<DeviceModel> make_peaknet_model(std::shared_ptr<const PlacedPeakNet> net,
+                                                int device, const EngineSettings& settings) {
+  return std::make_unique<PeakNetModel>(std::move(net), device, settings);
+}
+
 std::vector<std::unique_ptr<DeviceModel>> PeakNetModelFactory::make(
     const EngineSettings& settings) const {
   const PeakNetWeights weights =
@@ -165,7 +170,7 @@ std::vector<std::unique_ptr<DeviceModel>> PeakNetModelFactory::make(
     const DeviceScope current(device);
     std::shared_ptr<const PlacedPeakNet>& net = placed[device];
     if (!net) net = std::make_shared<const PlacedPeakNet>(folded, settings.precision);
-    models.push_back(std::make_unique<PeakNetModel>(net, device, settings));
+    models.push_back(make_peaknet_model(net, device, settings));
   }
   return models;
 }
