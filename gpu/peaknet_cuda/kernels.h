@@ -41,15 +41,17 @@ struct Stem {
 void stem(const Stem& stem, const PixelGrid& grid, const void* images, Precision of_images,
           Precision precision, void* out, cudaStream_t stream);
 
-// In what the depthwise convolution adds up. float16 takes half the time; what it adds up, and the
-// sum, must stay below 65504. For bfloat16 activations.
+// In what the depthwise convolution adds up. float16 takes half the time; images in which a sum
+// becomes larger than it can hold, 65504, are computed once more with float32 sums. For activations
+// that are not float32.
 enum class DepthwiseSums : std::uint8_t { float32, float16 };
 
 // (z - mean) / deviation over the channels of z, the depthwise 7x7 convolution of x and its bias.
-// `linear.weight` is (49, channels).
+// `linear.weight` is (49, channels). With float16 sums, `exceeded` is 0 for each image before, and
+// not 0 for those that were computed once more.
 void depthwise_norm(const DeviceAffine& linear, std::size_t channels, const PixelGrid& grid,
-                    DepthwiseSums sums, Precision precision, const void* x, void* out,
-                    cudaStream_t stream);
+                    DepthwiseSums sums, unsigned* exceeded, Precision precision, const void* x,
+                    void* out, cudaStream_t stream);
 
 // (x - mean) / deviation over the channels. `plain` has the order of x and may be x. `gathered` is
 // (images, height / 2, width / 2, 2, 2, channels), what a 2x2 convolution with stride 2 takes as

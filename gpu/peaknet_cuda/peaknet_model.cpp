@@ -40,6 +40,8 @@ class PeakNetModel : public DeviceModel {
   PeakNetModel(std::shared_ptr<const PlacedPeakNet> net, int device, const EngineSettings& settings)
       : net_(std::move(net)),
         device_(device),
+        sums_(net_->precision() == Precision::float32 ? DepthwiseSums::float32
+                                                      : DepthwiseSums::float16),
         graphs_wanted_(settings.cuda_graph == CudaGraph::automatic),
         log_(settings.log) {}
 
@@ -117,8 +119,7 @@ class PeakNetModel : public DeviceModel {
   }
 
   Sized& add_size(const DeviceImages& images, cudaStream_t stream) {
-    auto program =
-        std::make_unique<PeakNetProgram>(*net_, libraries_, images, DepthwiseSums::float32);
+    auto program = std::make_unique<PeakNetProgram>(*net_, libraries_, images, sums_);
     const std::byte* const before = memory_.data();
     memory_.reserve(program->plan().bytes);
     if (memory_.data() != before) {
@@ -138,6 +139,7 @@ class PeakNetModel : public DeviceModel {
 
   std::shared_ptr<const PlacedPeakNet> net_;
   int device_;
+  DepthwiseSums sums_;
   bool graphs_wanted_;
   std::function<void(const std::string&)> log_;
   LibraryOperations libraries_;

@@ -36,6 +36,7 @@ LevelScores PeakNetProgram::scores() const {
 // ---------------------------------------------------------------- the network
 
 void PeakNetProgram::record() {
+  unmark_images();
   Levels levels;
   Activation x = embeddings();
   tell("backbone.embeddings", x);
@@ -85,8 +86,12 @@ PeakNetProgram::Activation PeakNetProgram::embeddings() {
 // x += narrow(response norm(GELU(wide(norm(depthwise(x))))))
 void PeakNetProgram::convnext(const PlacedBlock& block, const Activation& x) {
   const Activation seen = like(x);
-  program_.step({x.values, seen.values}, [=, this, &block](cudaStream_t stream) {
-    depthwise_norm(block.depthwise, x.channels, x.grid, sums_, precision_, at(x), at(seen), stream);
+  const std::size_t first_mark = marks_ * x.grid.images;
+  ++marks_;
+  program_.step({x.values, seen.values, exceeded_}, [=, this, &block](cudaStream_t stream) {
+    auto* const exceeded = reinterpret_cast<unsigned*>(at(exceeded_)) + first_mark;
+    depthwise_norm(block.depthwise, x.channels, x.grid, sums_, exceeded, precision_, at(x),
+                   at(seen), stream);
   });
   const bool exact = precision_ == Precision::float32;  // cuBLASLt's GELU is not
   const Activation wide = linear(block.wide, seen, peaknet_expansion * x.channels,
@@ -161,6 +166,17 @@ DeviceProgram::Result PeakNetProgram::head(std::size_t level, Activation x) {
 }
 
 // ---------------------------------------------------------------- layers
+
+// No depthwise convolution has exceeded the range of its sums so far.
+void PeakNetProgram::unmark_images() {
+  std::size_t blocks = 0;
+  for (const std::size_t depth : net_.config().depths) blocks += depth;
+  const std::size_t bytes = blocks * patches_.images * sizeof(unsigned);
+  exceeded_ = program_.result(bytes);
+  program_.step({exceeded_}, [=, this](cudaStream_t stream) {
+    check(cudaMemsetAsync(at(exceeded_), 0, bytes, stream), "cudaMemsetAsync");
+  });
+}
 
 DeviceProgram::Result PeakNetProgram::padded_images() {
   const std::size_t patch = net_.config().patch_size;

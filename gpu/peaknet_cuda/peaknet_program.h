@@ -66,6 +66,7 @@ class PeakNetProgram {
   Levels bifpn(const PlacedBiFpnBlock& block, const Levels& p);
   Result head(std::size_t level, Activation x);
 
+  void unmark_images();
   Result padded_images();
   Result response_sums_of(const Activation& wide);
   // What its adapter sees, and, unless it is the last stage, what the next one's downsampling does.
@@ -96,6 +97,8 @@ class PeakNetProgram {
   DeviceProgram program_;
   std::array<Result, peaknet_levels> scores_{};
   Result merged_;
+  Result exceeded_;  // by depthwise convolutions, one mark for each and each image
+  std::size_t marks_ = 0;
   MemoryPlan plan_;
 };
 

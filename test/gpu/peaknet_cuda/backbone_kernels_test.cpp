@@ -69,8 +69,11 @@ void check_depthwise(const PixelGrid& grid, std::size_t channels, DepthwiseSums 
   const DeviceValues w(weight, f32);
   const DeviceValues b(bias, f32);
   const DeviceValues out(x.size(), precision);
-  depthwise_norm({w.floats(), b.floats()}, channels, grid, sums, precision, in.data(), out.data(),
+  const DeviceValues exceeded(Values(grid.images), f32);
+  depthwise_norm({w.floats(), b.floats()}, channels, grid, sums,
+                 reinterpret_cast<unsigned*>(exceeded.floats()), precision, in.data(), out.data(),
                  nullptr);
+  CHECK(exceeded.values() == Values(grid.images));
   // The sum is rounded to the activations' type before the norm, and 49 times to float16.
   check_near(out.values(),
              normalised(depthwise(numbers(x), channels, grid, weight, bias), channels), precision,
@@ -104,6 +107,39 @@ TEST_CASE("depthwise convolution and norm with float16 sums, small images") {
   for (const PixelGrid& grid : awkward_grids) {
     for (const std::size_t channels : all_channels) {
       check_depthwise(grid, channels, DepthwiseSums::float16, Precision::bfloat16);
+    }
+  }
+}
+
+// Sums of float16 that end, or are on their way, beyond 65504.
+TEST_CASE("images with large sums are computed once more with float32 sums, small images") {
+  for (const std::size_t channels : {16, 96, 776}) {
+    for (const float large : {57344.0F, 0x1p20F}) {
+      CAPTURE(channels);
+      CAPTURE(large);
+      const PixelGrid grid{3, 12, 10};
+      const auto bf16 = Precision::bfloat16;
+      Values x = random_values(grid.all() * channels, bf16, 1);
+      const std::size_t pixel = grid.of_image() + 5 * grid.width + 4;  // of the second image
+      x[pixel * channels + 3] = x[(pixel + 1) * channels + 3] = large;
+      Values weight = random_values(49 * channels, f32, 2);
+      for (float& w : weight) w = std::abs(w);
+      const Values bias = random_values(channels, f32, 3);
+      const DeviceValues in(x, bf16);
+      const DeviceValues w(weight, f32);
+      const DeviceValues b(bias, f32);
+      const DeviceValues out(x.size(), bf16);
+      const DeviceValues exceeded(Values(grid.images), f32);
+      depthwise_norm({w.floats(), b.floats()}, channels, grid, DepthwiseSums::float16,
+                     reinterpret_cast<unsigned*>(exceeded.floats()), bf16, in.data(), out.data(),
+                     nullptr);
+      const Values marks = exceeded.values();
+      CHECK(marks[0] == 0);
+      CHECK(marks[1] != 0);
+      CHECK(marks[2] == 0);
+      check_near(out.values(),
+                 normalised(depthwise(numbers(x), channels, grid, weight, bias), channels), bf16,
+                 3);
     }
   }
 }

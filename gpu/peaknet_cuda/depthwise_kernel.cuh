@@ -1,0 +1,227 @@
+#pragma once
+
+#include <cuda_fp16.h>
+
+#include "gpu/peaknet_cuda/device.cuh"
+
+namespace pnflow::device {
+
+constexpr int window = 7;
+constexpr int reach = window / 2;
+constexpr int norm_pieces = 3;  // 24 channels to a lane
+constexpr int most_threads = 384;
+
+// ---------------------------------------------------------------- two channels
+
+struct FloatPair {
+  float2 v;
+  __device__ static FloatPair of(float2 values) { return {values}; }
+  __device__ float2 values() const { return v; }
+  __device__ static bool in_range() { return true; }
+  __device__ void add_product(const FloatPair& a, const FloatPair& b) {
+    v.x = fmaf(a.v.x, b.v.x, v.x);
+    v.y = fmaf(a.v.y, b.v.y, v.y);
+  }
+};
+
+struct HalfPair {
+  __half2 v;
+  __device__ static HalfPair of(float2 values) { return {__float22half2_rn(values)}; }
+  __device__ float2 values() const { return __half22float2(v); }
+  // Whatever becomes too large on the way to a sum leaves it infinite or a NaN.
+  __device__ bool in_range() const {
+    return __hble2(__habs2(v), __half2half2(__ushort_as_half(0x7bffU)));
+  }
+  __device__ void add_product(const HalfPair& a, const HalfPair& b) { v = __hfma2(a.v, b.v, v); }
+};
+
+// As they lie in memory.
+__device__ __forceinline__ float2 widened(float2 pair) { return pair; }
+__device__ __forceinline__ float2 widened(unsigned pair) {
+  return make_float2(__uint_as_float(pair << 16U), __uint_as_float(pair & 0xffff0000U));
+}
+template <class T>
+struct PairInMemory {
+  using Type = unsigned;
+  __device__ static Type of(float2 values) { return packed_pair(values.x, values.y); }
+};
+template <>
+struct PairInMemory<float> {
+  using Type = float2;
+  __device__ static Type of(float2 values) { return values; }
+};
+
+// ---------------------------------------------------------------- the kernel
+
+struct Strips {
+  int height, width;
+  int channels;      // of a pixel
+  int pairs;         // of channels, that a block has: all of them where it normalises
+  int side_by_side;  // columns of threads in a block
+  int rows;          // that a block works through
+  int across;        // blocks side by side in an image
+  int norm_lanes;    // to a pixel
+};
+
+// Sums of float16 that become too large are marked by image, and those images computed once more.
+struct Range {
+  unsigned* exceeded;           // of each image, where it is marked
+  const unsigned* only_images;  // that are marked; nullptr: all
+};
+
+// Channels of the base model have a kernel of their own, whose offsets are constants.
+constexpr int threads_for(int channels) { return channels == 768 || channels == 0 ? 384 : 192; }
+constexpr int least_blocks_for(int channels) { return threads_for(channels) == 384 ? 1 : 2; }
+
+// Normalises the pixels of a ring of 7 rows in shared memory, [7][columns][channels].
+template <class T>
+__device__ void normalise_ring(const unsigned char* shared, const Strips& strips, int channels,
+                               int columns, int first_row, int first_column, int begin, int end,
+                               T* out) {
+  const LaneChannels<norm_pieces> mine(strips.norm_lanes, channels);
+  const int threads = static_cast<int>(blockDim.x);
+  const int jobs = window * columns * strips.norm_lanes;
+#pragma unroll 1
+  for (int job = static_cast<int>(threadIdx.x); job < (jobs + threads - 1) / threads * threads;
+       job += threads) {
+    const int pixel = job < jobs ? job / strips.norm_lanes : 0;
+    const int y = first_row + pixel / columns;
+    const int x = first_column + pixel % columns;
+    Eight values[norm_pieces] = {};
+#pragma unroll
+    for (int k = 0; k < norm_pieces; ++k) {
+      if (!mine.has(k)) continue;
+      const T* from = reinterpret_cast<const T*>(shared) + pixel * channels + mine.channel(k);
+      values[k] = unpack(load(from));
+    }
+    const float scale = mine.centre(values, channels);
+    if (job >= jobs || y < begin || y >= end || x >= strips.width) continue;
+    T* to = out + (static_cast<std::size_t>(y) * strips.width + x) * channels;
+#pragma unroll
+    for (int k = 0; k < norm_pieces; ++k) {
+      if (!mine.has(k)) continue;
+#pragma unroll
+      for (int i = 0; i < 8; ++i) values[k].v[i] *= scale;
+      store(to + mine.channel(k), values[k]);
+    }
+  }
+}
+
+// A thread has two channels of `columns` neighbouring columns and marches down the rows: the 49
+// weights and 7 rows of sums stay in registers, each input row is read once for a strip, and the
+// first-level cache catches what neighbours share. A finished row goes through shared memory in T,
+// to which an unfused network rounds as well, and is normalised from there.
+// Rows of a block that are 1 mod 7 waste nothing but the 6 rows of overlap. The loop over the ring
+// must stay rolled: unrolled twice it no longer fits the instruction cache.
+// Traffic: x and the output once, 4 bytes a value in bfloat16: .021, .010, .005, .003 ms for the
+// base model's stages at 4.24 TB/s. Bound by multiplications: .032, .016, .008, .004 ms for float32
+// sums; the prototype took .084, .050, .026, .0156 with float32, .0513, .0298, .0160, .0094 with
+// float16 sums.
+// grid: (blocks side by side x slices of channels, strips, images).
+template <int fixed_channels, int columns, class T, class Pair, bool norm>
+__global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(fixed_channels))
+    depthwise(const T* __restrict__ x, const float* __restrict__ weight,
+              const float* __restrict__ bias, T* __restrict__ out, Strips strips, Range range) {
+  extern __shared__ __align__(16) unsigned char shared[];
+  if (range.only_images && range.only_images[blockIdx.z] == 0) return;
+  using Memory = PairInMemory<T>;
+  using Raw = typename Memory::Type;
+  const int pairs = fixed_channels > 0 ? fixed_channels / 2 : strips.pairs;
+  const int all_pairs = fixed_channels > 0 ? fixed_channels / 2 : strips.channels / 2;
+  const int threads = pairs * strips.side_by_side;  // that convolve
+  const bool works = fixed_channels > 0 || static_cast<int>(threadIdx.x) < threads;
+  const int thread = works ? static_cast<int>(threadIdx.x) : 0;
+  const int slice = norm ? 0 : static_cast<int>(blockIdx.x) / strips.across;
+  const int pair = slice * pairs + thread % pairs;
+  const int side = thread / pairs;
+  const int wide = columns * strips.side_by_side;
+  const int first_column = (static_cast<int>(blockIdx.x) - slice * strips.across) * wide;
+  const int column = first_column + side * columns;
+  const int begin = static_cast<int>(blockIdx.y) * strips.rows;
+  const int end = min(begin + strips.rows, strips.height);
+  const std::size_t image = std::size_t{blockIdx.z} * strips.height * strips.width * all_pairs * 2;
+
+  Pair weights[window * window];
+#pragma unroll
+  for (int i = 0; i < window * window; ++i) {
+    weights[i] = Pair::of(__ldg(reinterpret_cast<const float2*>(weight) + i * all_pairs + pair));
+  }
+  const Pair start = Pair::of(__ldg(reinterpret_cast<const float2*>(bias) + pair));
+  unsigned inside = 0;  // a bit for each column that is in the image
+#pragma unroll
+  for (int i = 0; i < columns + 2 * reach; ++i) {
+    const int at = column + i - reach;
+    inside |= static_cast<unsigned>(works && at >= 0 && at < strips.width)
+              << static_cast<unsigned>(i);
+  }
+  const std::ptrdiff_t row_pairs = static_cast<std::ptrdiff_t>(strips.width) * all_pairs;
+  const Raw* row = reinterpret_cast<const Raw*>(x + image) +
+                   (static_cast<std::ptrdiff_t>(column - reach) * all_pairs + pair) +
+                   (begin - reach) * row_pairs;
+  Pair sums[window][columns];
+#pragma unroll
+  for (int i = 0; i < window; ++i) {
+#pragma unroll
+    for (int t = 0; t < columns; ++t) sums[i][t] = start;
+  }
+  bool in_range = true;
+  Raw next[columns + 2 * reach];
+  const auto read = [&](int y) {
+    const unsigned there = y >= 0 && y < strips.height ? inside : 0U;
+#pragma unroll
+    for (int j = 0; j < columns + 2 * reach; ++j) {
+      next[j] = (there >> static_cast<unsigned>(j) & 1U) != 0 ? __ldg(row + j * all_pairs) : Raw{};
+    }
+    row += row_pairs;
+  };
+  read(begin - reach);
+#pragma unroll 1
+  for (int y = begin - reach; y < end + reach; y += window) {
+    // Input rows y to y + 6 finish output rows y - 3 to y + 3.
+#pragma unroll
+    for (int i = 0; i < window; ++i) {
+      Pair in[columns + 2 * reach];
+#pragma unroll
+      for (int j = 0; j < columns + 2 * reach; ++j) in[j] = Pair::of(widened(next[j]));
+      read(y + i + 1);
+#pragma unroll
+      for (int ky = 0; ky < window; ++ky) {
+#pragma unroll
+        for (int kx = 0; kx < window; ++kx) {
+#pragma unroll
+          for (int t = 0; t < columns; ++t) {
+            sums[(i - ky + window) % window][t].add_product(weights[ky * window + kx], in[t + kx]);
+          }
+        }
+      }
+#pragma unroll
+      for (int t = 0; t < columns; ++t) {
+        Pair& sum = sums[(i + 1) % window][t];  // ky = 6: output row y + i - 3 is complete
+        const Raw done = Memory::of(sum.values());
+        const int to = y + i - reach;
+        const bool wanted = works && to >= begin && to < end && column + t < strips.width;
+        in_range &= !wanted || sum.in_range();
+        sum = start;
+        if constexpr (norm) {
+          if (works) {
+            reinterpret_cast<Raw*>(shared)[(i * wide + side * columns + t) * pairs + pair] = done;
+          }
+        } else {
+          if (wanted) {
+            reinterpret_cast<Raw*>(out + image)[to * row_pairs + (column + t) * all_pairs + pair] =
+                done;
+          }
+        }
+      }
+    }
+    if constexpr (norm) {
+      __syncthreads();
+      normalise_ring<T>(shared, strips, 2 * pairs, wide, y - reach, first_column, begin, end,
+                        out + image);
+      __syncthreads();
+    }
+  }
+  if (!in_range) atomicOr(range.exceeded + blockIdx.z, 1U);
+}
+
+}  // namespace pnflow::device
