@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -265,6 +266,34 @@ def test_peaknet_gives_the_segmentation_of_pytorch_in_float32(tmp_path, peaknet,
     weights, images, wanted = peaknet
     check_segmentation(tmp_path, images, wanted, precision, engine=engine,
                        weights=weights[engine])
+
+
+def flips_of_pytorch(torch, network, images, wanted) -> int:
+    """Of PyTorch's own network in bfloat16."""
+    network = network.to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    flips = 0
+    with torch.inference_mode():
+        for image, difference in zip(images, wanted, strict=True):
+            seen = torch.from_numpy(normalized(image))[None, None].cuda().bfloat16()
+            logits = network(seen)[0].float().cpu().numpy()
+            flips += ((differences(logits) > 0) != (difference > 0)).sum()
+    return int(flips)
+
+
+def test_bfloat16_is_no_further_from_float32_than_pytorchs(tmp_path, torch, peaknet):
+    weights, images, wanted = peaknet
+    gpu = infer(tmp_path, stream_of([np.stack(images)])[0], {
+        "engine": "peaknet", "weights": weights["peaknet"], "precision": "bfloat16",
+        "devices": [0], "batch_size": 2, "pad": {"height": 1920, "width": 1920}})
+    flips = sum(int(((gpu.maps[event] != 0) != (difference > 0)).sum())
+                for event, difference in enumerate(wanted))
+    import peaknet as definition  # judged() has put it within reach
+    import peaknet_weights
+    network = definition.PeakNet(definition.SIZES[Path(weights["peaknet"]).stem.split("_")[1]])
+    peaknet_weights.load(network.eval(), torch.load(weights["peaknet"], weights_only=True))
+    allowed = flips_of_pytorch(torch, network, images, wanted)
+    print(f"bfloat16: {flips} pixels differ from float32, PyTorch's own {allowed}")
+    assert flips <= 1.2 * allowed + 10
 
 
 @needs_libtorch
