@@ -26,6 +26,7 @@
 #include "gpu/cuda/cuda_memory.h"
 #include "gpu/peaknet_cuda/convolution.h"
 #include "gpu/peaknet_cuda/gemm.h"
+#include "gpu/peaknet_cuda/hopper_kernels.h"
 #include "gpu/peaknet_cuda/kernels.h"
 
 namespace {
@@ -168,15 +169,28 @@ class Bench {
                              stream_);
             }));
       }
-      add_product("1st pointwise + GELU", level, blocks,
+      const bool own = runs_hopper_kernels() && wide_gelu_takes(channels);
+      const double wide = values(level, 4 * channels);
+      const double operations = 2 * wide * static_cast<double>(channels);
+      if (own) {
+        add("1st pointwise, GELU and response", level, blocks,
+            values(level, channels) * 2 + wide * 2, timed([&] {
+              wide_gelu(channels, pixels, a_.data(), weight_.data(), bias_.floats(), b_.data(),
+                        sums_.floats(), stream_);
+            }),
+            operations);
+      }
+      add_product(own ? "(1st pointwise + GELU)" : "1st pointwise + GELU", level, own ? 0 : blocks,
                   {pixels.all(), 4 * channels, channels, GemmEpilogue::bias_gelu});
-      add("response sums", level, blocks, values(level, 4 * channels) * 2, timed([&] {
+      add(own ? "(response sums)" : "response sums", level, own ? 0 : blocks, wide * 2, timed([&] {
             response_sums(4 * channels, pixels, bf16, false, a_.data(), sums_.floats(), stream_);
           }));
+      const std::size_t parts = own ? wide_gelu_parts(pixels.of_image())
+                                    : response_parts(pixels.of_image(), 4 * channels);
       const double matrices = 2.0 * static_cast<double>((batch_ + 1) * 4 * channels * channels);
       add("response fold", level, blocks, matrices, timed([&] {
-            fold_responses(4 * channels, channels, pixels, bf16, sums_.floats(), weight_.floats(),
-                           weight_.data(), affine_.floats(), b_.data(), stream_);
+            fold_responses(4 * channels, channels, batch_, bf16, sums_.floats(), parts,
+                           weight_.floats(), weight_.data(), affine_.floats(), b_.data(), stream_);
           }));
       add_product("2nd pointwise + x", level, blocks,
                   {pixels.of_image(), channels, 4 * channels, GemmEpilogue::bias, true, batch_});

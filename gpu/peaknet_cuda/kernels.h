@@ -67,11 +67,12 @@ void response_sums(std::size_t channels, const PixelGrid& grid, Precision precis
 
 // The response norm as part of the matrix behind it: of each image,
 //     out = weight diag(1 + response_weight * response / (mean response + 1e-6))
-// (outputs, channels) with response = sqrt(the sum of parts). `responses` is room of (images,
-// channels).
-void fold_responses(std::size_t channels, std::size_t outputs, const PixelGrid& grid,
-                    Precision precision, const float* parts, const float* response_weight,
-                    const void* weight, float* responses, void* out, cudaStream_t stream);
+// (outputs, channels) with response = sqrt(the sum of its `count` parts). `responses` is room of
+// (images, channels).
+void fold_responses(std::size_t channels, std::size_t outputs, std::size_t images,
+                    Precision precision, const float* parts, std::size_t count,
+                    const float* response_weight, const void* weight, float* responses, void* out,
+                    cudaStream_t stream);
 
 // ---------------------------------------------------------------- BiFPN
 

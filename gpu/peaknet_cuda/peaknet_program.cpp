@@ -101,9 +101,9 @@ void PeakNetProgram::convnext(const PlacedBlock& block, const Activation& x) {
   const Result narrow =
       program_.result(x.grid.images * x.channels * wide.channels * size_of(precision_));
   program_.step({parts, responses, narrow}, [=, this, &block](cudaStream_t stream) {
-    fold_responses(wide.channels, x.channels, x.grid, precision_, floats(parts),
-                   block.response_weight, block.narrow.weight, floats(responses), at(narrow),
-                   stream);
+    fold_responses(wide.channels, x.channels, x.grid.images, precision_, floats(parts),
+                   response_parts(wide.grid.of_image(), wide.channels), block.response_weight,
+                   block.narrow.weight, floats(responses), at(narrow), stream);
   });
   GemmShape shape{x.grid.of_image(), x.channels, wide.channels, GemmEpilogue::bias};
   shape.add = true;

@@ -70,16 +70,30 @@ __global__ void __launch_bounds__(most_threads)
   store(parts + (std::size_t{blockIdx.z} * gridDim.x + blockIdx.x) * channels + channel, sums);
 }
 
-// responses = sqrt(the sum of an image's parts). grid: (channels, images).
+// responses = sqrt(the sum of an image's parts): a warp has 32 channels of every 8th part, and the
+// first one adds up what the warps have. Traffic: the parts once, which is little; bound by waiting
+// for them. grid: (channels / 32, images).
 __global__ void __launch_bounds__(fold_threads)
     add_up_parts(const float* __restrict__ parts, float* __restrict__ responses, int channels,
                  int count) {
-  const int channel = static_cast<int>(blockIdx.x) * fold_threads + static_cast<int>(threadIdx.x);
-  if (channel >= channels) return;
+  constexpr int warps = fold_threads / warp;
+  __shared__ float sums[warps][warp];
+  const int lane = static_cast<int>(threadIdx.x) % warp;
+  const int first = static_cast<int>(threadIdx.x) / warp;
+  const int channel = static_cast<int>(blockIdx.x) * warp + lane;
   const float* from = parts + std::size_t{blockIdx.y} * count * channels + channel;
   float sum = 0;
+  if (channel < channels) {
 #pragma unroll 8
-  for (int i = 0; i < count; ++i) sum += from[static_cast<std::size_t>(i) * channels];
+    for (int i = first; i < count; i += warps) {
+      sum += from[static_cast<std::size_t>(i) * channels];
+    }
+  }
+  sums[first][lane] = sum;
+  __syncthreads();
+  if (first > 0 || channel >= channels) return;
+#pragma unroll
+  for (int i = 1; i < warps; ++i) sum += sums[i][lane];
   responses[std::size_t{blockIdx.y} * channels + channel] = sqrtf(sum);
 }
 
@@ -147,13 +161,13 @@ void response_sums(std::size_t channels, const PixelGrid& grid, Precision precis
   });
 }
 
-void fold_responses(std::size_t channels, std::size_t outputs, const PixelGrid& grid,
-                    Precision precision, const float* parts, const float* response_weight,
-                    const void* weight, float* responses, void* out, cudaStream_t stream) {
-  const auto images = static_cast<unsigned>(grid.images);
-  add_up_parts<<<dim3(blocks(channels, fold_threads), images), fold_threads, 0, stream>>>(
-      parts, responses, static_cast<int>(channels),
-      static_cast<int>(response_parts(grid.of_image(), channels)));
+void fold_responses(std::size_t channels, std::size_t outputs, std::size_t images,
+                    Precision precision, const float* parts, std::size_t count,
+                    const float* response_weight, const void* weight, float* responses, void* out,
+                    cudaStream_t stream) {
+  const auto down = static_cast<unsigned>(images);
+  add_up_parts<<<dim3(blocks(channels, warp), down), fold_threads, 0, stream>>>(
+      parts, responses, static_cast<int>(channels), static_cast<int>(count));
   check(cudaPeekAtLastError(), "launch of add_up_parts");
   const std::size_t bytes = (channels + fold_threads / warp) * sizeof(float);
   with_type(precision, [&](auto type) {
@@ -161,7 +175,7 @@ void fold_responses(std::size_t channels, std::size_t outputs, const PixelGrid& 
     check(cudaFuncSetAttribute(scale_columns<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(bytes)),
           "cudaFuncSetAttribute of scale_columns");
-    scale_columns<T><<<dim3(blocks(outputs, fold_rows), images), fold_threads, bytes, stream>>>(
+    scale_columns<T><<<dim3(blocks(outputs, fold_rows), down), fold_threads, bytes, stream>>>(
         static_cast<const T*>(weight), responses, response_weight, static_cast<T*>(out),
         static_cast<int>(channels), static_cast<int>(outputs));
     check(cudaPeekAtLastError(), "launch of scale_columns");

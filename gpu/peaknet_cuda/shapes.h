@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <limits>
 
@@ -48,6 +49,21 @@ constexpr std::size_t lanes_of_three(std::size_t channels) {
 // part, `rows` pixels at a time.
 constexpr std::size_t parts_of_sum(std::size_t pixels, std::size_t rows) {
   return std::clamp<std::size_t>(pixels / (rows * 64), 1, 128);
+}
+
+// An image's pixels in tiles of 64, and those in parts, of each of which a block of threads makes
+// one part of a sum. Some hundred parts keep a device busy with one image and are soon added up;
+// with 8 tiles to a part it does not matter what its end costs.
+struct ImageTiles {
+  std::size_t tiles = 0;
+  std::size_t of_part = 0;  // tiles, a power of two; the last part may have fewer
+  std::size_t parts = 0;
+};
+inline constexpr std::size_t tile_pixels = 64;
+constexpr ImageTiles image_tiles(std::size_t pixels) {
+  const std::size_t tiles = (pixels + tile_pixels - 1) / tile_pixels;
+  const std::size_t of_part = std::bit_floor(std::clamp<std::size_t>(tiles / 112, 1, 8));
+  return {tiles, of_part, (tiles + of_part - 1) / of_part};
 }
 
 // The largest divisor of `count` that is at most `most`.

@@ -45,3 +45,22 @@ TEST_CASE("an image's sums are cut into some parts, by its shape alone") {
   CHECK(divisor_up_to(48, 384) == 48);
   CHECK(divisor_up_to(97, 96) == 1);
 }
+
+TEST_CASE("an image's tiles and their parts, by its shape alone") {
+  const auto parts = [](std::size_t pixels) { return image_tiles(pixels).parts; };
+  CHECK(parts(1) == 1);
+  CHECK(parts(64) == 1);
+  CHECK(parts(65) == 2);
+  CHECK(parts(60 * 60) == 57);
+  CHECK(parts(120 * 120) == 113);
+  CHECK(parts(240 * 240) == 113);
+  CHECK(parts(480 * 480) == 450);
+  for (std::size_t pixels = 1; pixels < 300000; pixels += 1 + pixels / 50) {
+    const ImageTiles cut = image_tiles(pixels);
+    CAPTURE(pixels);
+    CHECK(cut.tiles * tile_pixels >= pixels);
+    CHECK((cut.tiles - 1) * tile_pixels < pixels);
+    CHECK(cut.parts * cut.of_part >= cut.tiles);
+    CHECK((cut.parts - 1) * cut.of_part < cut.tiles);
+  }
+}

@@ -207,8 +207,8 @@ TEST_CASE("the response norm becomes part of the matrix behind it, small images"
           const DeviceValues out(grid.images * weight.size(), precision);
           response_sums(channels, grid, precision, with_gelu, on_device.data(), sums.floats(),
                         nullptr);
-          fold_responses(channels, outputs, grid, precision, sums.floats(), factors.floats(),
-                         matrix.data(), responses.floats(), out.data(), nullptr);
+          fold_responses(channels, outputs, grid.images, precision, sums.floats(), parts,
+                         factors.floats(), matrix.data(), responses.floats(), out.data(), nullptr);
           Numbers seen = numbers(h);
           if (with_gelu) {
             for (double& value : seen) value = gelu(value);

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+
+#include "gpu/peaknet_cuda/kernels.h"
+#include "gpu/peaknet_cuda/shapes.h"
+
+namespace pnflow {
+
+// Matrix products with what stands before and behind them in one kernel, for Hopper (H100, H200)
+// and bfloat16 alone. What holds for kernels.h holds here. An image has the same bits in every
+// batch: nothing is added atomically, and sums are cut up by the image's shape only.
+
+// Whether the current device is one that these kernels are compiled for. Throws CudaError.
+bool runs_hopper_kernels();
+// An attribute of the current device. Throws CudaError.
+int attribute_of_device(cudaDeviceAttr attribute);
+
+// ---------------------------------------------------------------- backbone
+
+// h = GELU(x weight^T + bias), (pixels, 4 channels), and the sums of h^2, before h is rounded, over
+// each image's pixels in parts for fold_responses(): `parts` is (images, wide_gelu_parts(), 4
+// channels). `weight` is (4 channels, channels), as a Gemm takes it: GELU's 1/2 is not in it.
+// Images may have any number of pixels. Replaces a Gemm with bias_gelu and response_sums().
+constexpr bool wide_gelu_takes(std::size_t channels) {
+  return channels == 96 || channels == 192 || channels == 352 || channels == 384;
+}
+constexpr std::size_t wide_gelu_parts(std::size_t pixels_of_image) {
+  return image_tiles(pixels_of_image).parts;
+}
+// Throws std::invalid_argument: channels that it does not take.
+void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const void* weight,
+               const float* bias, void* h, float* parts, cudaStream_t stream);
+
+}  // namespace pnflow
