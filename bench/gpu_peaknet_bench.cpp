@@ -180,9 +180,10 @@ class Bench {
             }),
             operations);
       }
-      add_product(own ? "(1st pointwise + GELU)" : "1st pointwise + GELU", level, own ? 0 : blocks,
+      const auto name = [own](const std::string& op) { return own ? "(" + op + ")" : op; };
+      add_product(name("1st pointwise + GELU"), level, own ? 0 : blocks,
                   {pixels.all(), 4 * channels, channels, GemmEpilogue::bias_gelu});
-      add(own ? "(response sums)" : "response sums", level, own ? 0 : blocks, wide * 2, timed([&] {
+      add(name("response sums"), level, own ? 0 : blocks, wide * 2, timed([&] {
             response_sums(4 * channels, pixels, bf16, false, a_.data(), sums_.floats(), stream_);
           }));
       const std::size_t parts = own ? wide_gelu_parts(pixels.of_image())
@@ -213,22 +214,42 @@ class Bench {
       const PixelGrid pixels = grid(level);
       const auto bytes = 2.0 * static_cast<double>(pixels.all() * features);
       const int nodes = bifpn_blocks * (level == 0 || level == 3 ? 1 : 2);
+      const bool own = runs_hopper_kernels() && bifpn_node_takes(features, pixels.of_image());
+      const auto name = [own](const std::string& op) { return own ? "(" + op + ")" : op; };
+      const int times = own ? 0 : bifpn_blocks;
+      const double operations = bytes * features;
+      const std::byte* const p = a_.data();
+      const std::byte* const m = p + large / 4;
+      const std::byte* const other = p + large / 2;
       if (level < 3) {
-        add("fuse with deeper", level, bifpn_blocks, bytes * 2.25, timed([&] {
-              fuse_with_deeper({0.5F, 0.5F}, features, grid(level + 1), bf16, a_.data(),
-                               a_.data() + large / 2, b_.data(), stream_);
+        add(name("fuse with deeper"), level, times, bytes * 2.25, timed([&] {
+              fuse_with_deeper({0.5F, 0.5F}, features, grid(level + 1), bf16, p, other, b_.data(),
+                               stream_);
             }));
+        if (own) {
+          add("BiFPN node up", level, bifpn_blocks, bytes * 2.25, timed([&] {
+                bifpn_node_up({0.5F, 0.5F}, affine, grid(level + 1), weight_.data(), p, other,
+                              b_.data(), stream_);
+              }),
+              operations);
+        }
       }
       if (level > 0) {
-        add("fuse with shallower", level, bifpn_blocks, bytes * 7, timed([&] {
-              fuse_with_shallower({0.5F, 0.25F, 0.25F}, features, pixels, bf16, a_.data(),
-                                  a_.data() + large / 4, a_.data() + large / 2, b_.data(), stream_);
+        add(name("fuse with shallower"), level, times, bytes * 7, timed([&] {
+              fuse_with_shallower({0.5F, 0.25F, 0.25F}, features, pixels, bf16, p, m, other,
+                                  b_.data(), stream_);
             }));
+        if (own) {
+          add("BiFPN node down", level, bifpn_blocks, bytes * 7, timed([&] {
+                bifpn_node_down({0.5F, 0.25F, 0.25F}, affine, pixels, weight_.data(), p, m, other,
+                                b_.data(), stream_);
+              }),
+              operations);
+        }
       }
-      add_product("BiFPN 1x1", level, nodes, {pixels.all(), features, features});
-      add("norm, GELU, + p", level, nodes, bytes * 3, timed([&] {
-            norm_gelu_add(affine, features, pixels, bf16, a_.data(), a_.data() + large / 2,
-                          b_.data(), stream_);
+      add_product(name("BiFPN 1x1"), level, own ? 0 : nodes, {pixels.all(), features, features});
+      add(name("norm, GELU, + p"), level, own ? 0 : nodes, bytes * 3, timed([&] {
+            norm_gelu_add(affine, features, pixels, bf16, p, other, b_.data(), stream_);
           }));
     }
   }

@@ -130,6 +130,18 @@ __device__ __forceinline__ void show_to_products() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+// The value. What is computed from it in a loop is computed each time, where the compiler would
+// keep it in registers that there are none left of.
+__device__ __forceinline__ int recomputed(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
+// A barrier for the threads of one warpgroup of up to 15.
+__device__ __forceinline__ void sync_warpgroup(int group) {
+  asm volatile("bar.sync %0, %1;" ::"r"(group + 1), "n"(warpgroup) : "memory");
+}
+
 __device__ __forceinline__ std::uint32_t shared_address(const void* shared) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
 }

@@ -34,4 +34,22 @@ constexpr std::size_t wide_gelu_parts(std::size_t pixels_of_image) {
 void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const void* weight,
                const float* bias, void* h, float* parts, cudaStream_t stream);
 
+// ---------------------------------------------------------------- BiFPN
+
+// A node of the BiFPN,
+//     out = GELU(LayerNorm(fused weight^T)) + p
+// with `fused` as fuse_with_deeper() and fuse_with_shallower() have it, rounded to bfloat16 as
+// there. Replaces them, a Gemm without an epilogue and norm_gelu_add(). `weight` is (channels,
+// channels). `out` is none of the inputs. For 256 channels, and images that are large enough: of
+// those with fewer pixels a block has one tile or two, and three kernels are faster.
+constexpr bool bifpn_node_takes(std::size_t channels, std::size_t pixels_of_image) {
+  return channels == 256 && pixels_of_image >= 8192;
+}
+void bifpn_node_up(const float (&shares)[2], const DeviceAffine& norm, const PixelGrid& deeper_grid,
+                   const void* weight, const void* p, const void* deeper, void* out,
+                   cudaStream_t stream);
+void bifpn_node_down(const float (&shares)[3], const DeviceAffine& norm, const PixelGrid& grid,
+                     const void* weight, const void* p, const void* m, const void* shallower,
+                     void* out, cudaStream_t stream);
+
 }  // namespace pnflow
