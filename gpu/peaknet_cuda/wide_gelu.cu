@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
   const int quarter = lane % 4;
   const int slab = static_cast<int>(blockIdx.x) % Shape::slabs;
 
-  // The tiles from `next` on are this worker's; copying is ahead by what is in the buffers.
+  // The next `left` tiles are this worker's; copying is ahead by what is in the buffers.
   const std::size_t worker = blockIdx.x / Shape::slabs;
   const std::size_t workers = gridDim.x / Shape::slabs;
   const std::size_t all_parts = static_cast<std::size_t>(job.images) * job.parts;
@@ -255,8 +255,10 @@ void launch(const PixelGrid& grid, const void* x, const void* weight, const floa
 
 void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const void* weight,
                const float* bias, void* h, float* parts, cudaStream_t stream) {
+  // As many warpgroups as the registers allow, and two tiles of x where they fit: a block that is
+  // alone on its processor has fewer columns for them.
   switch (channels) {
-    case 96: return launch<WideShape<96, 96, 2, 1, 2>>(grid, x, weight, bias, h, parts, stream);
+    case 96: return launch<WideShape<96, 96, 2, 2, 2>>(grid, x, weight, bias, h, parts, stream);
     case 192: return launch<WideShape<192, 96, 2, 1, 2>>(grid, x, weight, bias, h, parts, stream);
     case 352: return launch<WideShape<352, 64, 2, 2, 1>>(grid, x, weight, bias, h, parts, stream);
     case 384: return launch<WideShape<384, 64, 2, 2, 1>>(grid, x, weight, bias, h, parts, stream);

@@ -35,7 +35,7 @@ struct Node {
   Node(Way way_of_node, const PixelGrid& output) : way(way_of_node), grid(output) {
     const std::size_t count = grid.all() * channels;
     p = random_values(count, bf16, 1);
-    m = random_values(count, bf16, 2);
+    if (way == Way::down) m = random_values(count, bf16, 2);
     other = random_values(way == Way::up ? count / 4 : count * 4, bf16, 3);
     weight = random_values(channels * channels, bf16, 4);
     norm_weight = random_values(channels, f32, 5);
@@ -114,10 +114,10 @@ TEST_CASE("nodes of the BiFPN, small images") {
 TEST_CASE("nodes of the BiFPN, more tiles than are worked on at once") {
   if (!here()) return;
   for (const Way way : {Way::up, Way::down}) {
-    check_node(way, {3, 130, 202}, 37);
-    check_node(way, {8, 120, 120}, 53);
+    check_node(way, {2, 130, 106}, 37);
+    check_node(way, {4, 120, 120}, 53);
   }
-  check_node(Way::up, {2, 480, 480}, 997);
+  check_node(Way::up, {1, 480, 480}, 997);
 }
 
 TEST_CASE("nodes of the BiFPN: the same bits in every run and batch") {
