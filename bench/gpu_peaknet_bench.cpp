@@ -175,7 +175,7 @@ class Bench {
       if (own) {
         add("1st pointwise, GELU and response", level, blocks,
             values(level, channels) * 2 + wide * 2, timed([&] {
-              wide_gelu(channels, pixels, a_.data(), weight_.data(), bias_.floats(), b_.data(),
+              wide_gelu(channels, pixels, a_.data(), weight_.data(), bias_.data(), b_.data(),
                         sums_.floats(), stream_);
             }),
             operations);

@@ -22,8 +22,9 @@ int attribute_of_device(cudaDeviceAttr attribute);
 
 // h = GELU(x weight^T + bias), (pixels, 4 channels), and the sums of h^2, before h is rounded, over
 // each image's pixels in parts for fold_responses(): `parts` is (images, wide_gelu_parts(), 4
-// channels). `weight` is (4 channels, channels), as a Gemm takes it: GELU's 1/2 is not in it.
-// Images may have any number of pixels. Replaces a Gemm with bias_gelu and response_sums().
+// channels). `weight`, (4 channels, channels), and `bias` are what a Gemm takes: GELU's 1/2 is not
+// in them. Images may have any number of pixels. Replaces a Gemm with bias_gelu and
+// response_sums().
 constexpr bool wide_gelu_takes(std::size_t channels) {
   return channels == 96 || channels == 192 || channels == 352 || channels == 384;
 }
@@ -32,7 +33,7 @@ constexpr std::size_t wide_gelu_parts(std::size_t pixels_of_image) {
 }
 // Throws std::invalid_argument: channels that it does not take.
 void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const void* weight,
-               const float* bias, void* h, float* parts, cudaStream_t stream);
+               const void* bias, void* h, float* parts, cudaStream_t stream);
 
 // ---------------------------------------------------------------- BiFPN
 

@@ -107,7 +107,7 @@ __device__ __forceinline__ float sum_of_eight(const float* values, int lane) {
 template <class Shape>
 __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     multiply_gelu(const Bf16* __restrict__ x, const Bf16* __restrict__ weight,
-                  const float* __restrict__ bias, Bf16* __restrict__ h, float* __restrict__ parts,
+                  const Bf16* __restrict__ bias, Bf16* __restrict__ h, float* __restrict__ parts,
                   WideJob job) {
   constexpr int columns = Shape::columns;
   constexpr int own = columns / 4;  // outputs that a thread has
@@ -167,7 +167,9 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
   for (int i = 0; i < Shape::buffers; ++i) {  // the weights belong to the first group of copies
     copy_tile(tiles + static_cast<std::uint32_t>(i * Shape::tile_bytes));
   }
-  if (thread < Shape::slab) half_bias[thread] = 0.5F * bias[slab * Shape::slab + thread];
+  if (thread < Shape::slab) {
+    half_bias[thread] = 0.5F * __bfloat162float(bias[slab * Shape::slab + thread]);
+  }
 
   float squares[own] = {};
   std::uint32_t buffer = tiles;
@@ -230,7 +232,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
 }
 
 template <class Shape>
-void launch(const PixelGrid& grid, const void* x, const void* weight, const float* bias, void* h,
+void launch(const PixelGrid& grid, const void* x, const void* weight, const void* bias, void* h,
             float* parts, cudaStream_t stream) {
   static_assert(wide_gelu_takes(Shape::channels) && Shape::slab <= Shape::threads);
   const ImageTiles cut = image_tiles(grid.of_image());
@@ -246,15 +248,15 @@ void launch(const PixelGrid& grid, const void* x, const void* weight, const floa
         "cudaFuncSetAttribute of multiply_gelu");
   multiply_gelu<Shape>
       <<<static_cast<unsigned>(workers * Shape::slabs), Shape::threads, Shape::bytes, stream>>>(
-          static_cast<const Bf16*>(x), static_cast<const Bf16*>(weight), bias,
-          static_cast<Bf16*>(h), parts, job);
+          static_cast<const Bf16*>(x), static_cast<const Bf16*>(weight),
+          static_cast<const Bf16*>(bias), static_cast<Bf16*>(h), parts, job);
   check(cudaPeekAtLastError(), "launch of multiply_gelu");
 }
 
 }  // namespace
 
 void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const void* weight,
-               const float* bias, void* h, float* parts, cudaStream_t stream) {
+               const void* bias, void* h, float* parts, cudaStream_t stream) {
   // As many warpgroups as the registers allow, and two tiles of x where they fit: a block that is
   // alone on its processor has fewer columns for them.
   switch (channels) {

@@ -26,7 +26,7 @@ struct Inputs {
 Inputs random_inputs(std::size_t channels, const PixelGrid& grid) {
   Inputs inputs{random_values(grid.all() * channels, bf16, 1),
                 random_values(4 * channels * channels, bf16, 2),
-                random_values(4 * channels, f32, 3)};
+                random_values(4 * channels, bf16, 3)};
   for (float& w : inputs.weight) w *= 0.125F;
   return inputs;
 }
@@ -40,10 +40,10 @@ struct Outputs {
 Outputs wide(const Inputs& inputs, std::size_t channels, const PixelGrid& grid) {
   const DeviceValues x(inputs.x, bf16);
   const DeviceValues weight(inputs.weight, bf16);
-  const DeviceValues bias(inputs.bias, f32);
+  const DeviceValues bias(inputs.bias, bf16);
   const DeviceValues h(grid.all() * 4 * channels, bf16);
   const DeviceValues parts(grid.images * wide_gelu_parts(grid.of_image()) * 4 * channels, f32);
-  wide_gelu(channels, grid, x.data(), weight.data(), bias.floats(), h.data(), parts.floats(),
+  wide_gelu(channels, grid, x.data(), weight.data(), bias.data(), h.data(), parts.floats(),
             nullptr);
   return {h.values(), parts.values()};
 }
