@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "gpu/cuda/cuda_check.h"
+#include "gpu/peaknet_cuda/hopper_kernels.h"
 
 namespace pnflow {
 
@@ -11,6 +12,7 @@ PeakNetProgram::PeakNetProgram(const PlacedPeakNet& net, LibraryOperations& libr
     : net_(net),
       parts_(net.parts()),
       precision_(net.precision()),
+      hopper_(precision_ == Precision::bfloat16 && runs_hopper_kernels()),
       libraries_(libraries),
       images_(images),
       sums_(sums),
@@ -93,17 +95,15 @@ void PeakNetProgram::convnext(const PlacedBlock& block, const Activation& x) {
     depthwise_norm(block.depthwise, x.channels, x.grid, sums_, exceeded, precision_, at(x),
                    at(seen), stream);
   });
-  const bool exact = precision_ == Precision::float32;  // cuBLASLt's GELU is not
-  const Activation wide = linear(block.wide, seen, peaknet_expansion * x.channels,
-                                 exact ? GemmEpilogue::bias : GemmEpilogue::bias_gelu);
-  const Result parts = response_sums_of(wide);
+  const auto [wide, parts, count] = expanded(block.wide, seen);
   const Result responses = float_result(x.grid.images * wide.channels);
   const Result narrow =
       program_.result(x.grid.images * x.channels * wide.channels * size_of(precision_));
-  program_.step({parts, responses, narrow}, [=, this, &block](cudaStream_t stream) {
-    fold_responses(wide.channels, x.channels, x.grid.images, precision_, floats(parts),
-                   response_parts(wide.grid.of_image(), wide.channels), block.response_weight,
-                   block.narrow.weight, floats(responses), at(narrow), stream);
+  program_.step({parts, responses, narrow}, [=, this, &block, channels = wide.channels,
+                                             parts = parts, count = count](cudaStream_t stream) {
+    fold_responses(channels, x.channels, x.grid.images, precision_, floats(parts), count,
+                   block.response_weight, block.narrow.weight, floats(responses), at(narrow),
+                   stream);
   });
   GemmShape shape{x.grid.of_image(), x.channels, wide.channels, GemmEpilogue::bias};
   shape.add = true;
@@ -113,26 +113,10 @@ void PeakNetProgram::convnext(const PlacedBlock& block, const Activation& x) {
 
 PeakNetProgram::Levels PeakNetProgram::bifpn(const PlacedBiFpnBlock& block, const Levels& p) {
   Levels m = p;
-  for (std::size_t l = 3; l-- > 0;) {
-    const Activation mean = like(p[l]);
-    program_.step({p[l].values, m[l + 1].values, mean.values},
-                  [=, this, &node = block.m[l], deeper = m[l + 1], p = p[l]](cudaStream_t stream) {
-                    fuse_with_deeper({node.shares[0], node.shares[1]}, p.channels, deeper.grid,
-                                     precision_, at(p), at(deeper), at(mean), stream);
-                  });
-    m[l] = mixed(block.m[l], mean, p[l]);
-  }
+  for (std::size_t l = 3; l-- > 0;) m[l] = mixed_up(block.m[l], p[l], m[l + 1]);
   Levels q = m;
   for (std::size_t l = 1; l < peaknet_levels; ++l) {
-    const Activation mean = like(p[l]);
-    const PlacedNode& node = block.q[l - 1];
-    program_.step({p[l].values, m[l].values, q[l - 1].values, mean.values},
-                  [=, this, &node, p = p[l], m = m[l], shallower = q[l - 1]](cudaStream_t stream) {
-                    fuse_with_shallower({node.shares[0], node.shares[1], node.shares[2]},
-                                        p.channels, p.grid, precision_, at(p), at(m), at(shallower),
-                                        at(mean), stream);
-                  });
-    q[l] = mixed(node, mean, p[l]);
+    q[l] = mixed_down(block.q[l - 1], p[l], m[l], q[l - 1]);
   }
   return q;
 }
@@ -197,14 +181,30 @@ DeviceProgram::Result PeakNetProgram::padded_images() {
   return padded;
 }
 
-DeviceProgram::Result PeakNetProgram::response_sums_of(const Activation& wide) {
-  const Result parts = float_result(
-      wide.grid.images * response_parts(wide.grid.of_image(), wide.channels) * wide.channels);
-  program_.step({wide.values, parts}, [=, this](cudaStream_t stream) {
-    response_sums(wide.channels, wide.grid, precision_, precision_ == Precision::float32, at(wide),
-                  floats(parts), stream);
+// GELU(wide(seen)) and the sums of its squares.
+PeakNetProgram::Expanded PeakNetProgram::expanded(const PlacedLinear& layer,
+                                                  const Activation& seen) {
+  const std::size_t channels = peaknet_expansion * seen.channels;
+  const PixelGrid& grid = seen.grid;
+  if (hopper_ && wide_gelu_takes(seen.channels)) {
+    const Activation h = activation(grid, channels);
+    const std::size_t count = wide_gelu_parts(grid.of_image());
+    const Result parts = float_result(grid.images * count * channels);
+    program_.step({seen.values, h.values, parts}, [=, this, &layer](cudaStream_t stream) {
+      wide_gelu(seen.channels, seen.grid, at(seen), layer.weight, layer.bias, at(h), floats(parts),
+                stream);
+    });
+    return {h, parts, count};
+  }
+  const bool exact = precision_ == Precision::float32;  // cuBLASLt's GELU is not
+  const Activation h =
+      linear(layer, seen, channels, exact ? GemmEpilogue::bias : GemmEpilogue::bias_gelu);
+  const std::size_t count = response_parts(grid.of_image(), channels);
+  const Result parts = float_result(grid.images * count * channels);
+  program_.step({h.values, parts}, [=, this](cudaStream_t stream) {
+    response_sums(h.channels, h.grid, precision_, exact, at(h), floats(parts), stream);
   });
-  return parts;
+  return {h, parts, count};
 }
 
 std::pair<PeakNetProgram::Activation, PeakNetProgram::Activation> PeakNetProgram::normalised(
@@ -229,6 +229,42 @@ PeakNetProgram::Activation PeakNetProgram::linear(const PlacedLinear& layer, con
   const Activation y = activation(x.grid, outputs);
   multiply({x.grid.all(), outputs, x.channels, epilogue}, x.values, nullptr, layer, y.values);
   return y;
+}
+
+PeakNetProgram::Activation PeakNetProgram::mixed_up(const PlacedNode& node, const Activation& p,
+                                                    const Activation& deeper) {
+  const Activation out = like(p);
+  const bool at_once = hopper_ && bifpn_node_takes(p.channels, p.grid.of_image());
+  program_.step({p.values, deeper.values, out.values}, [=, this, &node](cudaStream_t stream) {
+    const float shares[2] = {node.shares[0], node.shares[1]};
+    if (at_once) {
+      bifpn_node_up(shares, node.norm, deeper.grid, node.pointwise, at(p), at(deeper), at(out),
+                    stream);
+    } else {
+      fuse_with_deeper(shares, p.channels, deeper.grid, precision_, at(p), at(deeper), at(out),
+                       stream);
+    }
+  });
+  return at_once ? out : mixed(node, out, p);
+}
+
+PeakNetProgram::Activation PeakNetProgram::mixed_down(const PlacedNode& node, const Activation& p,
+                                                      const Activation& m,
+                                                      const Activation& shallower) {
+  const Activation out = like(p);
+  const bool at_once = hopper_ && bifpn_node_takes(p.channels, p.grid.of_image());
+  program_.step({p.values, m.values, shallower.values, out.values},
+                [=, this, &node](cudaStream_t stream) {
+                  const float shares[3] = {node.shares[0], node.shares[1], node.shares[2]};
+                  if (at_once) {
+                    bifpn_node_down(shares, node.norm, p.grid, node.pointwise, at(p), at(m),
+                                    at(shallower), at(out), stream);
+                  } else {
+                    fuse_with_shallower(shares, p.channels, p.grid, precision_, at(p), at(m),
+                                        at(shallower), at(out), stream);
+                  }
+                });
+  return at_once ? out : mixed(node, out, p);
 }
 
 // GELU(norm(pointwise(mean))) + p

@@ -28,7 +28,7 @@ class PeakNetProgram {
                                    const PixelGrid& grid, std::size_t channels)>;
 
   // Heights and widths are any: images are padded with zeros below and to the right as far as the
-  // network asks for. `net` and `libraries` must outlive it. Throws LibraryError.
+  // network asks for. `net` and `libraries` must outlive it. Throws CudaError, LibraryError.
   PeakNetProgram(const PlacedPeakNet& net, LibraryOperations& libraries, const DeviceImages& images,
                  DepthwiseSums sums, Watch watch = nullptr);
   PeakNetProgram(const PeakNetProgram&) = delete;
@@ -68,11 +68,19 @@ class PeakNetProgram {
 
   void unmark_images();
   Result padded_images();
-  Result response_sums_of(const Activation& wide);
+  struct Expanded {
+    Activation h;
+    Result parts;  // of the sums of squares, `count` of them
+    std::size_t count = 0;
+  };
+  Expanded expanded(const PlacedLinear& layer, const Activation& seen);
   // What its adapter sees, and, unless it is the last stage, what the next one's downsampling does.
   std::pair<Activation, Activation> normalised(const Activation& x, bool last);
   Activation linear(const PlacedLinear& layer, const Activation& x, std::size_t outputs,
                     GemmEpilogue epilogue = GemmEpilogue::bias);
+  Activation mixed_up(const PlacedNode& node, const Activation& p, const Activation& deeper);
+  Activation mixed_down(const PlacedNode& node, const Activation& p, const Activation& m,
+                        const Activation& shallower);
   Activation mixed(const PlacedNode& node, const Activation& mean, const Activation& p);
   Activation convolved(const PlacedHeadLayer& layer, const Activation& x);
   void multiply(const GemmShape& shape, Result x, const Result* made_weight,
@@ -89,6 +97,7 @@ class PeakNetProgram {
   const PlacedPeakNet& net_;
   const PlacedParts& parts_;
   const Precision precision_;
+  const bool hopper_;  // kernels for Hopper where there are some
   LibraryOperations& libraries_;
   DeviceImages images_;
   const DepthwiseSums sums_;
