@@ -27,6 +27,7 @@ static_assert(shared_bytes + 2 * channels * 4 <= 227 * 1024);  // what a block m
 
 struct NodeMap {
   int images, height, width;
+  int at_once;  // tiles of a block
 };
 
 struct Shares {
@@ -192,11 +193,12 @@ __global__ void __launch_bounds__(threads, 1)
   __syncthreads();
 
   const int group = thread / warpgroup;
+  if (group >= all.at_once) return;
   const std::uint32_t fused = weights + weight_bytes + group * tile_bytes;
 #pragma unroll 1
-  for (int i = static_cast<int>(blockIdx.x) * groups + group;;
-       i += static_cast<int>(gridDim.x) * groups) {
-    const NodeMap map{all.images, recomputed(all.height), recomputed(all.width)};
+  for (int i = static_cast<int>(blockIdx.x) * all.at_once + group;;
+       i += static_cast<int>(gridDim.x) * all.at_once) {
+    const NodeMap map{all.images, recomputed(all.height), recomputed(all.width), all.at_once};
     const int in_group = recomputed(thread % warpgroup);
     const int warp_of_group = in_group / warp;
     const int lane = in_group % warp;
@@ -259,13 +261,16 @@ __global__ void __launch_bounds__(threads, 1)
 template <bool down>
 void launch(const NodeInputs& in, const Shares& shares, const DeviceAffine& norm,
             const PixelGrid& grid, const void* weight, void* out, cudaStream_t stream) {
-  const NodeMap map{static_cast<int>(grid.images), static_cast<int>(grid.height),
-                    static_cast<int>(grid.width)};
   const std::size_t tiles =
       grid.images * blocks(grid.height, tile_side) * blocks(grid.width, tile_side);
-  const unsigned size =
-      std::min(blocks(tiles, groups),
-               static_cast<unsigned>(attribute_of_device(cudaDevAttrMultiProcessorCount)));
+  const auto processors =
+      static_cast<std::size_t>(attribute_of_device(cudaDevAttrMultiProcessorCount));
+  // Few tiles are spread over all processors.
+  const std::size_t at_once = std::min<std::size_t>(blocks(tiles, processors), groups);
+  const auto size =
+      static_cast<unsigned>(std::min<std::size_t>(blocks(tiles, at_once), processors));
+  const NodeMap map{static_cast<int>(grid.images), static_cast<int>(grid.height),
+                    static_cast<int>(grid.width), static_cast<int>(at_once)};
   check(cudaFuncSetAttribute(fuse_multiply_norm<down>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              shared_bytes),
         "cudaFuncSetAttribute of fuse_multiply_norm");
