@@ -5,7 +5,8 @@
                                         memory allows
     bench/gpu.py network DIRECTORY      PeakNet base, beside the engine alone; DIRECTORY is where
                                         scripts/export_peaknet.py has put its files
-    bench/gpu.py latency DIRECTORY      lone messages, which no micro-batch waits for
+    bench/gpu.py latency DIRECTORY      lone messages: with micro-batches of 8, which none waits for,
+                                        and of 1
     bench/gpu.py devices DIRECTORY      two pipelines on one GPU, and on two where there are two
 
 Prints a table in Markdown; --json FILE keeps all that was measured. `network` takes bfloat16 and
@@ -168,16 +169,27 @@ def alone(engine: str, weights: pathlib.Path, batch: int, seconds: float) -> flo
     return json.loads(done.stdout)["images_per_second"]
 
 
-def network(options: argparse.Namespace) -> dict:
-    files = {"torchscript": options.directory / "peaknet_base.pt",
-             "aoti": options.directory / "peaknet_base_cuda_bfloat16.pt2"}
-    rows, found = [], []
-    for engine, weights in files.items():
-        if not weights.exists():
+FILES = {"torchscript": "peaknet_base.pt", "aoti": "peaknet_base_cuda_bfloat16.pt2",
+         "peaknet": "peaknet_base_state.pt"}
+
+
+def engines(options: argparse.Namespace) -> dict[str, pathlib.Path]:
+    """Those that were asked for, with their files."""
+    found = {}
+    for engine in options.engines:
+        weights = options.directory / FILES[engine]
+        if weights.exists():
+            found[engine] = weights
+        else:
             print(f"{weights} is not there: engine {engine} is left out", file=sys.stderr)
-            continue
+    return found
+
+
+def network(options: argparse.Namespace) -> dict:
+    rows, found = [], []
+    for engine, weights in engines(options).items():
         for batch in options.batches:
-            limit = alone(engine, weights, batch, options.seconds)
+            limit = alone(engine, weights, batch, min(options.seconds, 30))
             events = int(limit * options.seconds) // batch * batch
             report = network_run(engine, weights, batch, f"source.count={events}",
                                  f"q1.capacity={4 * batch}", f"window={4 * batch + 8}")
@@ -198,17 +210,20 @@ def network(options: argparse.Namespace) -> dict:
 
 def latency(options: argparse.Namespace) -> dict:
     """From a message's arrival in infer to its answer, with two a second."""
-    report = network_run("torchscript", options.directory / "peaknet_base.pt", 8,
-                         "source.count=20", "source.rate=2 Hz")
-    [node] = [node for node in report["nodes"] if node["type"] == "infer"]
-    [group] = node["figures"].values()
-    compute = (group["compute busy"]["value"] / 100 * group["images/micro-batch"]["value"]
-               / group["rate"]["value"])
-    found = {"p50_s": node["p50_s"], "max_s": node["max_s"], "compute_s": compute}
-    table(["lone message: max_wait", "computation", "p50", "max"],
-          [["20 ms", f"{1e3 * compute:.1f} ms", f"{1e3 * node['p50_s']:.1f} ms",
-            f"{1e3 * node['max_s']:.1f} ms"]])
-    return found
+    rows, found = [], []
+    for engine, weights in engines(options).items():
+        for batch in options.batches:
+            report = network_run(engine, weights, batch, "source.count=20", "source.rate=2 Hz")
+            [node] = [node for node in report["nodes"] if node["type"] == "infer"]
+            [group] = node["figures"].values()
+            compute = (group["compute busy"]["value"] / 100
+                       * group["images/micro-batch"]["value"] / group["rate"]["value"])
+            found.append({"engine": engine, "batch": batch, "p50_s": node["p50_s"],
+                          "max_s": node["max_s"], "compute_s": compute})
+            rows.append([engine, batch, *(f"{1e3 * seconds:.1f} ms" for seconds in
+                                          (compute, node["p50_s"], node["max_s"]))])
+    table(["lone message, max_wait 20 ms", "batch_size", "computation", "p50", "max"], rows)
+    return {"runs": found}
 
 
 def devices(options: argparse.Namespace) -> dict:
@@ -231,18 +246,19 @@ def main() -> None:
     parser.add_argument("--json", type=pathlib.Path, help="file for all that was measured")
     parts = parser.add_subparsers(required=True)
     parts.add_parser("transfer").set_defaults(part=transfer)
-    part = parts.add_parser("network")
-    part.set_defaults(part=network)
-    part.add_argument("directory", type=lambda name: pathlib.Path(name).resolve())
-    part.add_argument("--batches", type=int, nargs="+", default=[8, 16])
-    part.add_argument("--seconds", type=float, default=30)
-    part.add_argument("--reports", type=pathlib.Path, metavar="DIRECTORY",
-                      help="keeps pnflow's reports there, as ENGINE_BATCH.json")
-    for name, function in (("latency", latency), ("devices", devices)):
-        part = parts.add_parser(name)
+    parsers = {}
+    for name, function in (("network", network), ("latency", latency), ("devices", devices)):
+        parsers[name] = part = parts.add_parser(name)
         part.set_defaults(part=function)
         part.add_argument("directory", type=lambda name: pathlib.Path(name).resolve())
-        part.add_argument("--events", type=int, default=800)
+    for name, batches in (("network", [8, 16]), ("latency", [8, 1])):
+        parsers[name].add_argument("--engines", nargs="+", choices=FILES, default=list(FILES))
+        parsers[name].add_argument("--batches", type=int, nargs="+", default=batches)
+    parsers["network"].add_argument("--seconds", type=float, default=30, help="of the graph; the "
+                                    "engine alone has 30 at most")
+    parsers["network"].add_argument("--reports", type=pathlib.Path, metavar="DIRECTORY",
+                                    help="keeps pnflow's reports there, as ENGINE_BATCH.json")
+    parsers["devices"].add_argument("--events", type=int, default=800)
     options = parser.parse_args()
     found = options.part(options)
     if options.json:

@@ -1,6 +1,6 @@
 // A network on a GPU and nothing else: its input lies on the device already, and micro-batches are
-// enqueued back to back on one stream, without waiting in between. What a whole graph reaches is
-// measured against this.
+// enqueued back to back on one stream, without waiting in between, up to logits, or to maps with an
+// engine that has no logits. What a whole graph reaches is measured against this.
 //
 //   pnflow_gpu_engine_bench --engine aoti --weights base.pt2 --precision bfloat16 --batch-size 8
 
@@ -72,7 +72,13 @@ double measure(DeviceModel& model, const Options& options) {
   check(cudaMemcpy(values, host.data(), host.size(), cudaMemcpyHostToDevice));
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   const DeviceImages input{values, options.engine.precision, images, options.height, options.width};
-  const auto run = [&] { model.run(input, stream); };
+  const MapGeometry geometry = map_geometry(options.height, options.width, {});
+  void* maps = nullptr;
+  check(cudaMalloc(&maps, images * geometry.map_bytes(MapFormat::bits)));
+  const DeviceMaps answer{images, geometry, MapFormat::bits, static_cast<std::byte*>(maps)};
+  const auto run = [&] {
+    if (!model.run_to_maps(input, answer, stream)) model.run(input, stream);
+  };
   constexpr int warm_up = 4;
   for (int i = 0; i < warm_up; ++i) run();
   model.capture({&input, 1}, stream);
@@ -119,7 +125,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     Registry registry;
-    load_module(registry, "torch", "scripts/build.sh default builds it");
+    load_module(registry, options.engine.name == "peaknet" ? "peaknet" : "torch",
+                "scripts/build.sh default builds it");
     const auto offer = registry.find_offer(device_model_interface, options.engine.name);
     if (!offer) throw RunError("no such engine on GPUs: " + options.engine.name);
     const auto models = std::static_pointer_cast<DeviceModelFactory>(offer)->make(options.engine);

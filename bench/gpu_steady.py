@@ -3,8 +3,8 @@
 must not make, counted in the whole process by libpnflow_cuda_calls.so. Needs a GPU.
 
     bench/gpu_steady.py                 engine none, 20,000 micro-batches
-    bench/gpu_steady.py DIRECTORY       and PeakNet base for two minutes, torchscript and aoti;
-                                        DIRECTORY is where scripts/export_peaknet.py has put its files
+    bench/gpu_steady.py DIRECTORY       and PeakNet base for two minutes, with each engine; DIRECTORY
+                                        is where scripts/export_peaknet.py has put its files
 
 Memory is looked at once a second, the device's as nvidia-smi has it of GPU 0. What counts as steady
 begins 8 seconds into the run of `none`, and --after seconds into the others, when the warm-up is
@@ -103,7 +103,8 @@ def main() -> int:
     options = parser.parse_args()
     runs = [("none", 8, ["source.dtype=uint16", "source.count=160000"])]
     for engine, file, rate in (("torchscript", "peaknet_base.pt", 39),
-                               ("aoti", "peaknet_base_cuda_bfloat16.pt2", 66)):
+                               ("aoti", "peaknet_base_cuda_bfloat16.pt2", 66),
+                               ("peaknet", "peaknet_base_state.pt", 230)):
         if options.directory and (options.directory / file).exists():
             count = int(rate * (options.seconds + options.after))
             runs.append((f"{engine}, batch 8", options.after,

@@ -3,7 +3,8 @@
 # beside their limit, PeakNet base in a whole graph beside the engine alone and beside PyTorch. Prints
 # tables for bench/RESULTS.md; takes half an hour, of which the parts can be asked for by name.
 #
-#   scripts/gpu-check.sh [tests] [kernels] [transfer] [export] [network] [steady] [devices] [torch]
+#   scripts/gpu-check.sh [tests] [kernels] [transfer] [export] [network] [latency] [steady] [devices]
+#                        [torch] [beside]
 #
 # Results are kept in build/gpu. PNFLOW_BINARY: a pnflow that is built already, which is measured
 # instead. PYTHON: an interpreter with PyTorch and triton, for export and torch; .venv/bin/python.
@@ -12,7 +13,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 cd "$root"
 parts=("$@")
-((${#parts[@]} > 0)) || parts=(tests kernels transfer export network steady devices torch)
+((${#parts[@]} > 0)) || parts=(tests kernels transfer export network latency steady devices torch)
 out=$root/build/gpu
 mkdir -p "$out"
 if [[ -z ${PNFLOW_BINARY:-} ]]; then
@@ -68,6 +69,25 @@ torch_pipelines() {
   done
 }
 
+# Engine peaknet for two minutes, beside everything that PyTorch has, half a minute each.
+beside_pytorch() {
+  local pipeline=("$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt"
+    --batch 8 --seconds 30)
+  "${pipeline[@]}" --variants eager,compile --json "$out/beside_default.json" &&
+    "${pipeline[@]}" --variants compile --mode max-autotune-no-cudagraphs \
+      --json "$out/beside_autotune.json" &&
+    "$python" bench/gpu.py --json "$out/beside_aoti.json" network "$out" --engines aoti \
+      --batches 8 --seconds 30 &&
+    "$python" bench/gpu.py --json "$out/beside_peaknet.json" network "$out" --engines peaknet \
+      --batches 8 --seconds 120
+}
+
+latencies() {
+  "$python" bench/gpu.py --json "$out/latency.json" latency "$out" &&
+    "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt" --batch 1 \
+      --seconds 10 --variants lone-eager,lone-compile --json "$out/latency_torch.json"
+}
+
 for part in "${parts[@]}"; do
   case $part in
     tests) gpu_tests ;;
@@ -82,15 +102,17 @@ for part in "${parts[@]}"; do
         test/clients/test_gpu{,_graphs}.py -k aoti || failed=true ;;
     network)
       step "network" "$python" bench/gpu.py --json "$out/network.json" network "$out" \
-        --reports "$out/reports" || failed=true
-      step "latency" "$python" bench/gpu.py latency "$out" || failed=true ;;
+        --reports "$out/reports" || failed=true ;;
+    latency) step "latency" latencies || failed=true ;;
     steady)
       step "steady state" "$python" bench/gpu_steady.py --json "$out/steady.json" "$out" ||
         failed=true ;;
     devices) step "devices" "$python" bench/gpu.py devices "$out" || failed=true ;;
     torch) step "PyTorch" torch_pipelines || failed=true ;;
+    beside) step "PeakNet beside PyTorch" beside_pytorch || failed=true ;;
     *)
-      echo "no part $part; there are: tests kernels transfer export network steady devices torch" >&2
+      echo "no part $part; there are: tests kernels transfer export network latency steady" \
+        "devices torch beside" >&2
       exit 2 ;;
   esac
 done

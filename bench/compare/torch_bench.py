@@ -102,7 +102,8 @@ class Bench:
             batches = variants.original(self.network(), self.job)
         else:
             step, facts = self.compiled if name.endswith("compile") else (self.eager, {})
-            way = variants.alone if name.startswith("alone") else variants.double_buffered
+            ways = {"alone": variants.alone, "lone": variants.lone}
+            way = ways.get(name.split("-")[0], variants.double_buffered)
             batches = way(step, self.ring, self.job)
         try:
             row = measure(batches, self.options)

@@ -12,6 +12,8 @@ normalised there, and maps of where the peaks are come back.
   original       images pickled from process to process, pageable memory, float32 logits to the host
   alone-eager    images that are on the device, batches enqueued back to back: no copies
   alone-compile  the same with torch.compile
+  lone-eager     a batch at a time, copies included: with --batch 1, the latency of an image
+  lone-compile   the same with torch.compile
 
 Compute idle is the share of time in which the device was in no batch's computation, by its own
 clock, from the first one's begin to the last one's end. --pnflow-json takes what `pnflow run
@@ -34,7 +36,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from peaknet import SIZES, STRIDE  # noqa: E402
 from torch_bench import PRECISIONS, Bench, Row, run_or_tell  # noqa: E402
 
-NAMES = ("eager", "compile", "original", "alone-eager", "alone-compile")
+NAMES = ("eager", "compile", "original", "alone-eager", "alone-compile", "lone-eager",
+         "lone-compile")
 MODES = ("default", "max-autotune-no-cudagraphs")
 
 

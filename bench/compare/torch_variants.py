@@ -122,6 +122,22 @@ def alone(step: nn.Module, ring: Tensor, job: Job) -> Iterator[Span]:
             yield clock.span(begin, end)
 
 
+def lone(step: nn.Module, ring: Tensor, job: Job) -> Iterator[Span]:
+    """A batch goes up, is computed and comes down before the next one does: its latency."""
+    clock = SpanClock(job.device)
+    buffers = BufferSet(job, clock)
+    for batch in itertools.cycle(ring):
+        buffers.host_raw.copy_(batch)
+        buffers.raw.copy_(buffers.host_raw, non_blocking=True)
+        begin, end = clock.event(), clock.event()
+        begin.record()
+        maps = step(buffers.raw)
+        end.record()
+        buffers.host_maps.copy_(maps, non_blocking=True)
+        torch.get_device_module(job.device).synchronize()
+        yield clock.span(begin, end)
+
+
 class BufferSet:
     """What one batch uses on its way, from the copy into pinned memory to its maps."""
 

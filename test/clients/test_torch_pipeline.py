@@ -44,15 +44,15 @@ def test_variants_are_measured_beside_a_report_of_pnflow(weights, tmp_path):
         for device, idle in [("device 0", 1), ("device 1", 3)]})
     done = run("--weights", weights, "--size", "tiny", "--device", "cpu", "--precision", "float32",
                "--height", 64, "--width", 96, "--batch", 2, "--images", 4, "--seconds", 0.1,
-               "--warm-up", 0, "--variants", "eager,original,alone-eager",
+               "--warm-up", 0, "--variants", "eager,original,alone-eager,lone-eager",
                "--json", tmp_path / "out.json", "--pnflow-json", report)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "out.json").read_text())
     rows = {row["name"]: row for row in found["rows"]}
-    assert list(rows) == ["pnflow report", "eager", "original", "alone-eager"]
+    assert list(rows) == ["pnflow report", "eager", "original", "alone-eager", "lone-eager"]
     assert rows["pnflow report"]["images_per_s"] == 2e6
     assert rows["pnflow report"]["idle"] == pytest.approx(0.02)
-    for name in "eager", "original", "alone-eager":
+    for name in "eager", "original", "alone-eager", "lone-eager":
         assert rows[name]["images_per_s"] > 0 and 0 <= rows[name]["idle"] < 1
         assert f"| {name} | " in done.stdout and f" x {name}" in done.stdout
 
