@@ -39,7 +39,7 @@ struct FoldedStage {
   FoldedLinear adapter;  // features x channels, of normalised pixels
 };
 
-// norm(GELU(pointwise (shares[0] a + shares[1] b + ...))) + p
+// GELU(norm(pointwise (shares[0] a + shares[1] b + ...))) + p
 struct FoldedNode {
   std::vector<float> shares;  // of its two inputs (p, deeper m), or three (p, m, shallower q)
   Values pointwise;           // features x features: the depthwise weights are in it
