@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "gpu/peaknet/peaknet_weights.h"
+#include "gpu/peaknet/state_dict_file.h"
 #include "gpu/torch/peaknet_logits.h"
-#include "gpu/torch/state_dict_file.h"
 
 namespace pnflow {
 

@@ -292,12 +292,40 @@ def pickle_seeds():
                                  "loss": 0.5, "list": [None, True, (1, -2), "text" * 100]})
 
 
+def torch_save_file(pickle: bytes, storages: list[bytes], more=()) -> bytes:
+    """As torch.save writes it, but for the padding."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in [("data.pkl", pickle), ("byteorder", b"little"),
+                              *((f"data/{i}", data) for i, data in enumerate(storages)),
+                              ("version", b"3\n"), (".data/serialization_id", b"12"), *more]:
+            with archive.open("some/" + name, "w", force_zip64=len(storages) > 1) as record:
+                record.write(content)
+    return out.getvalue()
+
+
+def state_dict_seeds():
+    from tensor_pickles import Tensor, pickled
+    one = {"a": Tensor("FloatStorage", "0", 6, 0, (2, 3), (3, 1))}
+    two = one | {"b": Tensor("FloatStorage", "0", 6, 3, (3,), (1,)),
+                 "c": Tensor("HalfStorage", "1", 4, 0, (2, 2), (1, 2))}
+    floats = np.arange(6, dtype=np.float32).tobytes()
+    yield "one", torch_save_file(pickled(one), [floats])
+    yield "two", torch_save_file(pickled({"model": two}), [floats, bytes(8)])
+    yield "model", torch_save_file(pickled(one), [floats], [("constants.pkl", b"")])
+    deflated = io.BytesIO()
+    with zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("some/data.pkl", pickled(one))
+    yield "deflated", deflated.getvalue()
+    yield "safetensors", safetensors_file({"a": ("F32", [2, 1], 8)})
+
+
 TARGETS = {"hdf5_message": hdf5_seeds, "npz_message": npz_seeds, "npay_message": npay_seeds,
            "simplon_message": simplon_seeds, "any_message": any_seeds, "codecs": codec_seeds,
            "npy_header": npy_seeds, "geometry_file": geometry_seeds,
            "crystfel_stream": stream_seeds,
            "crystfel_for_cxi": rewritten_geometry_seeds, "safetensors": safetensors_seeds,
-           "tensor_pickle": pickle_seeds}
+           "tensor_pickle": pickle_seeds, "state_dict_file": state_dict_seeds}
 
 
 def main():

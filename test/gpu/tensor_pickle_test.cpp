@@ -7,45 +7,13 @@
 #include <vector>
 
 #include "graph/error.h"
+#include "test/gpu/support/pickles.h"
 
 using namespace pnflow;
+using namespace pnflow::test;
 using namespace std::string_literals;
 
 namespace {
-
-// Pieces of a pickle of protocol 2.
-const std::string start = "\x80\x02";
-
-std::string text(const std::string& value) {
-  return "X" + std::string{static_cast<char>(value.size())} + "\0\0\0"s + value;
-}
-
-std::string number(int value) {
-  std::string code = "J1234";
-  std::memcpy(code.data() + 1, &value, sizeof value);
-  return code;
-}
-
-std::string numbers(const std::vector<int>& values) {
-  std::string code = "(";
-  for (const int value : values) code += number(value);
-  return code + "t";
-}
-
-std::string storage(const std::string& type, int values) {
-  return "(" + text("storage") + "ctorch\n" + type + "\n" + text("0") + text("cpu") +
-         number(values) + "tQ";
-}
-
-std::string tensor(int first, const std::vector<int>& shape, const std::vector<int>& strides,
-                   int values = 6) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n(" + storage("FloatStorage", values) + number(first) +
-         numbers(shape) + numbers(strides) + "\x89" + "ccollections\nOrderedDict\n)R" + "tR";
-}
-
-std::string dictionary(const std::string& name, const std::string& value) {
-  return "}" + text(name) + value + "s";
-}
 
 std::map<std::string, PickledTensor> parsed(const std::string& pickle) {
   // A copy of exactly this size, so that a sanitizer sees what is read behind its end.

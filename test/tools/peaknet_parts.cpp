@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "gpu/peaknet/safetensors.h"
+#include "gpu/peaknet/state_dict_file.h"
 #include "gpu/torch/peaknet_logits.h"
-#include "gpu/torch/state_dict_file.h"
 #include "graph/error.h"
 
 namespace {
