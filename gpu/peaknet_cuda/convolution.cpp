@@ -109,28 +109,32 @@ Cudnn make_cudnn() {
   return Cudnn(handle);
 }
 
-Convolution::Convolution(cudnnHandle_t handle, const ConvolutionShape& shape) : handle_(handle) {
-  make_graph(shape);
-  find_configurations(CUDNN_HEUR_MODE_A, shape.precision);
-  if (configurations_.empty()) find_configurations(CUDNN_HEUR_MODE_FALLBACK, shape.precision);
+std::string to_string(const ConvolutionShape& shape) {
+  return fmt::format("{} x {}x{} pixels, {} to {} channels of {}", shape.grid.images,
+                     shape.grid.height, shape.grid.width, shape.inputs, shape.outputs,
+                     name_of(shape.precision));
+}
+
+Convolution::Convolution(cudnnHandle_t handle, const ConvolutionShape& shape)
+    : handle_(handle), shape_(shape) {
+  make_graph();
+  find_configurations(CUDNN_HEUR_MODE_A);
+  if (configurations_.empty()) find_configurations(CUDNN_HEUR_MODE_FALLBACK);
   for (std::size_t plan = 0; plan < plans(); ++plan) {
     if (use_plan(plan)) return;
   }
   throw LibraryError(
-      fmt::format("cuDNN has no plan for a 3x3 convolution of {} x {}x{} pixels, "
-                  "{} to {} channels of {}",
-                  shape.grid.images, shape.grid.height, shape.grid.width, shape.inputs,
-                  shape.outputs, name_of(shape.precision)));
+      fmt::format("cuDNN has no plan for a 3x3 convolution of {}", to_string(shape_)));
 }
 
 // out = convolution(x, weight) + bias; the sum in between is float32 and never in memory.
-void Convolution::make_graph(const ConvolutionShape& shape) {
-  const auto n = static_cast<std::int64_t>(shape.grid.images);
-  const auto h = static_cast<std::int64_t>(shape.grid.height);
-  const auto w = static_cast<std::int64_t>(shape.grid.width);
-  const auto inputs = static_cast<std::int64_t>(shape.inputs);
-  const auto outputs = static_cast<std::int64_t>(shape.outputs);
-  const cudnnDataType_t type = type_of(shape.precision);
+void Convolution::make_graph() {
+  const auto n = static_cast<std::int64_t>(shape_.grid.images);
+  const auto h = static_cast<std::int64_t>(shape_.grid.height);
+  const auto w = static_cast<std::int64_t>(shape_.grid.width);
+  const auto inputs = static_cast<std::int64_t>(shape_.inputs);
+  const auto outputs = static_cast<std::int64_t>(shape_.outputs);
+  const cudnnDataType_t type = type_of(shape_.precision);
   const auto keep = [&](CudnnDescriptor part) -> const CudnnDescriptor& {
     return parts_.emplace_back(std::move(part));
   };
@@ -165,7 +169,7 @@ void Convolution::make_graph(const ConvolutionShape& shape) {
   graph_->finalize();
 }
 
-void Convolution::find_configurations(cudnnBackendHeurMode_t mode, Precision precision) {
+void Convolution::find_configurations(cudnnBackendHeurMode_t mode) {
   CudnnDescriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, *graph_);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
@@ -184,7 +188,7 @@ void Convolution::find_configurations(cudnnBackendHeurMode_t mode, Precision pre
         "cudnnBackendGetAttribute");
   room.erase(room.begin() + count, room.end());
   for (CudnnDescriptor& configuration : room) {
-    if (may_be_used(configuration, precision)) {
+    if (may_be_used(configuration, shape_.precision)) {
       configurations_.push_back(std::move(configuration));
     }
   }
@@ -220,6 +224,12 @@ cudnnStatus_t Convolution::try_run(const CudnnDescriptor& plan, const Convolutio
   variant.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
   variant.finalize();
   return cudnnBackendExecute(handle_, plan.get(), variant.get());
+}
+
+bool Convolution::try_plan(std::size_t plan, const ConvolutionOperands& operands, void* workspace,
+                           std::size_t workspace_bytes, cudaStream_t stream) {
+  return use_plan(plan) && workspace_bytes_ <= workspace_bytes &&
+         try_run(*plan_, operands, workspace, stream) == CUDNN_STATUS_SUCCESS;
 }
 
 float Convolution::use_fastest(const ConvolutionOperands& operands, void* workspace,

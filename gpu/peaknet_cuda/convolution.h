@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct ConvolutionShape {
   Precision precision = Precision::bfloat16;
   friend bool operator==(const ConvolutionShape&, const ConvolutionShape&) = default;
 };
+// "8 x 480x480 pixels, 256 to 256 channels of bfloat16"
+std::string to_string(const ConvolutionShape& shape);
 
 struct ConvolutionOperands {
   const void* x = nullptr;       // channels-last
@@ -46,16 +49,22 @@ class Convolution {
   // Asks for the library's plans. Throws LibraryError: none for this shape.
   Convolution(cudnnHandle_t handle, const ConvolutionShape& shape);
 
+  const ConvolutionShape& shape() const { return shape_; }
   // The plans, in the order of the library's heuristics, which is the same for the same device,
   // library and shape. Some of them may not work.
   std::size_t plans() const { return configurations_.size(); }
   std::size_t plan() const { return chosen_; }
   // Builds it, which may compile. Returns whether it can be used.
   bool use_plan(std::size_t plan);
+  // The same, and whether it needs at most `workspace_bytes` and runs with these operands; `out` is
+  // overwritten. Where not, another plan than before may be in use.
+  bool try_plan(std::size_t plan, const ConvolutionOperands& operands, void* workspace,
+                std::size_t workspace_bytes, cudaStream_t stream);
 
-  // Builds all of them, tries those that need at most `workspace_bytes`, and takes the fastest;
-  // `out` is overwritten. Waits for the stream, and takes seconds. Returns its milliseconds. Throws
-  // CudaError, LibraryError: none of them works.
+  // Builds all of them, tries those that need at most `workspace_bytes`, and takes the fastest,
+  // which may be another one each time (see choose_plan()); `out` is overwritten. Waits for the
+  // stream, and takes seconds. Returns its milliseconds. Throws CudaError, LibraryError: none of
+  // them works.
   float use_fastest(const ConvolutionOperands& operands, void* workspace,
                     std::size_t workspace_bytes, cudaStream_t stream);
 
@@ -65,13 +74,14 @@ class Convolution {
   void run(const ConvolutionOperands& operands, void* workspace, cudaStream_t stream);
 
  private:
-  void make_graph(const ConvolutionShape& shape);
-  void find_configurations(cudnnBackendHeurMode_t mode, Precision precision);
+  void make_graph();
+  void find_configurations(cudnnBackendHeurMode_t mode);
   std::optional<CudnnDescriptor> built(std::size_t plan) const;
   cudnnStatus_t try_run(const CudnnDescriptor& plan, const ConvolutionOperands& operands,
                         void* workspace, cudaStream_t stream);
 
   cudnnHandle_t handle_;
+  ConvolutionShape shape_;
   std::vector<CudnnDescriptor> parts_;  // of the graph, which refers to them
   std::optional<CudnnDescriptor> graph_;
   std::vector<CudnnDescriptor> configurations_;

@@ -31,6 +31,15 @@ cublasLtEpilogue_t epilogue_of(GemmEpilogue epilogue) {
   return CUBLASLT_EPILOGUE_GELU_BIAS;
 }
 
+const char* name_of(GemmEpilogue epilogue) {
+  switch (epilogue) {
+    case GemmEpilogue::none: return "no bias";
+    case GemmEpilogue::bias: return "bias";
+    case GemmEpilogue::bias_gelu: break;
+  }
+  return "bias and GELU";
+}
+
 template <class Value>
 void set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t attribute, const Value& value) {
   check(cublasLtMatmulDescSetAttribute(desc, attribute, &value, sizeof(value)),
@@ -51,6 +60,12 @@ struct PreferenceDestroyer {
 };
 
 }  // namespace
+
+std::string to_string(const GemmShape& shape) {
+  return fmt::format("{} x {}x{} times {}x{} {}, {}{}", shape.batch, shape.rows, shape.inputs,
+                     shape.inputs, shape.outputs, name_of(shape.precision), name_of(shape.epilogue),
+                     shape.add ? ", added" : "");
+}
 
 CublasLt make_cublas_lt() {
   cublasLtHandle_t handle = nullptr;
@@ -115,9 +130,7 @@ void Gemm::find_algorithms() {
     return result.state != CUBLAS_STATUS_SUCCESS;
   });
   if (code == CUBLAS_STATUS_SUCCESS && !algorithms_.empty()) return;
-  throw LibraryError(fmt::format("cuBLASLt has no algorithm for {} x {}x{} times {}x{}, {}",
-                                 shape_.batch, shape_.rows, shape_.inputs, shape_.inputs,
-                                 shape_.outputs, name_of(shape_.precision)));
+  throw LibraryError(fmt::format("cuBLASLt has no algorithm for {}", to_string(shape_)));
 }
 
 cublasStatus_t Gemm::try_run(const GemmOperands& operands, std::size_t algorithm, void* workspace,
@@ -131,6 +144,13 @@ cublasStatus_t Gemm::try_run(const GemmOperands& operands, std::size_t algorithm
   return cublasLtMatmul(handle_, operation_.get(), &one, operands.weight, weight_.get(), operands.x,
                         x_.get(), &beta, operands.out, out_.get(), operands.out, out_.get(),
                         &chosen.algo, workspace, chosen.workspaceSize, stream);
+}
+
+bool Gemm::try_algorithm(std::size_t algorithm, const GemmOperands& operands, void* workspace,
+                         cudaStream_t stream) {
+  if (try_run(operands, algorithm, workspace, stream) != CUBLAS_STATUS_SUCCESS) return false;
+  chosen_ = algorithm;
+  return true;
 }
 
 float Gemm::use_fastest(const GemmOperands& operands, void* workspace, cudaStream_t stream) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -35,6 +36,8 @@ struct GemmShape {
   Precision precision = Precision::bfloat16;
   friend bool operator==(const GemmShape&, const GemmShape&) = default;
 };
+// "8 x 230400x96 times 96x384 bfloat16, bias and GELU, added"
+std::string to_string(const GemmShape& shape);
 
 struct GemmOperands {
   const void* x = nullptr;
@@ -52,14 +55,19 @@ class Gemm {
   // shape.
   Gemm(cublasLtHandle_t handle, const GemmShape& shape);
 
+  const GemmShape& shape() const { return shape_; }
   // The algorithms, in the order of the library's heuristics, which is the same for the same
   // device, library and shape.
   std::size_t algorithms() const { return algorithms_.size(); }
   std::size_t algorithm() const { return chosen_; }
   void use_algorithm(std::size_t algorithm) { chosen_ = algorithm; }
+  // Takes it if it runs with these operands; `out` is overwritten. `workspace` as below.
+  bool try_algorithm(std::size_t algorithm, const GemmOperands& operands, void* workspace,
+                     cudaStream_t stream);
 
-  // Takes the fastest; `out` is overwritten. `workspace` is room of most_workspace bytes. Waits
-  // for the stream. Returns its milliseconds. Throws CudaError, LibraryError: none of them works.
+  // Takes the fastest, which may be another one each time (see choose_algorithm()); `out` is
+  // overwritten. `workspace` is room of most_workspace bytes. Waits for the stream. Returns its
+  // milliseconds. Throws CudaError, LibraryError: none of them works.
   float use_fastest(const GemmOperands& operands, void* workspace, cudaStream_t stream);
 
   // Of the algorithm in use.

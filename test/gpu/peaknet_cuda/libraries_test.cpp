@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+#include <vector>
+
+#include "gpu/peaknet_cuda/choose_algorithm.h"
 #include "gpu/peaknet_cuda/convolution.h"
 #include "gpu/peaknet_cuda/gemm.h"
 #include "test/gpu/peaknet_cuda/reference.h"
@@ -143,4 +147,61 @@ TEST_CASE("3x3 convolutions, small images") {
       }
     }
   }
+}
+
+TEST_CASE("what was chosen once is what later runs use, small images") {
+  constexpr auto precision = Precision::bfloat16;
+  std::vector<std::string> said;
+  AlgorithmCache cache({}, [&](const std::string& line) { said.push_back(line); });
+  CudaBuffer workspace(MemoryKind::device);
+  workspace.reserve(Convolution::most_workspace);
+  const PixelGrid grid{1, 7, 5};
+  const DeviceValues x(random_values(grid.all() * 32, precision, 1), precision);
+  const DeviceValues weight(random_values(9 * 32 * 32, precision, 2), precision);
+  const DeviceValues bias(random_values(32, precision, 3), precision);
+  const DeviceValues out(grid.all() * 32, precision);
+  SUBCASE("of a matrix product") {
+    const CublasLt handle = make_cublas_lt();
+    const GemmOperands operands{x.data(), weight.data(), bias.data(), out.data()};
+    Gemm gemm(handle.get(), {grid.all(), 32, 32, GemmEpilogue::bias, false, 1, precision});
+    const std::string key = cache_key(gemm);
+    CAPTURE(key);
+    CHECK(key.ends_with(" algorithms: 1 x 35x32 times 32x32 bfloat16, bias"));
+    choose_algorithm(gemm, cache, operands, workspace.data(), nullptr);
+    CHECK(cache.find(key) == gemm.algorithm());
+    for (std::size_t other = 0; other < gemm.algorithms(); ++other) {
+      if (!gemm.try_algorithm(other, operands, workspace.data(), nullptr)) continue;
+      cache.store(key, other);  // as another run may have found it
+      Gemm later(handle.get(), gemm.shape());
+      choose_algorithm(later, cache, operands, workspace.data(), nullptr);
+      CHECK(later.algorithm() == other);
+    }
+    cache.store(key, gemm.algorithms());
+    choose_algorithm(gemm, cache, operands, workspace.data(), nullptr);
+    CHECK(gemm.algorithm() < gemm.algorithms());
+    CHECK(cache.find(key) == gemm.algorithm());
+  }
+  SUBCASE("of a convolution") {
+    const Cudnn handle = make_cudnn();
+    const ConvolutionOperands operands{x.data(), weight.data(), bias.data(), out.data()};
+    Convolution convolution(handle.get(), {grid, 32, 32, precision});
+    const std::string key = cache_key(convolution);
+    CAPTURE(key);
+    CHECK(
+        key.ends_with(" plans: 3x3 convolution of 1 x 7x5 pixels, 32 to 32 channels of bfloat16"));
+    const auto choose = [&](Convolution& of, std::size_t workspace_bytes) {
+      choose_plan(of, cache, operands, workspace.data(), workspace_bytes, nullptr);
+    };
+    choose(convolution, Convolution::most_workspace);
+    const std::size_t chosen = convolution.plan();
+    CHECK(cache.find(key) == chosen);
+    Convolution later(handle.get(), convolution.shape());
+    choose(later, Convolution::most_workspace);
+    CHECK(later.plan() == chosen);
+    cache.store(key, convolution.plans());
+    choose(later, Convolution::most_workspace);
+    CHECK(later.plan() < later.plans());
+    CHECK(cache.find(key) == later.plan());
+  }
+  CHECK(said.empty());
 }
