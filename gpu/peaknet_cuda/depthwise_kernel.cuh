@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cuda_fp16.h>
-
 #include "gpu/peaknet_cuda/device.cuh"
 
 namespace pnflow::device {
@@ -36,19 +34,39 @@ struct HalfPair {
 };
 
 // As they lie in memory.
-__device__ __forceinline__ float2 widened(float2 pair) { return pair; }
-__device__ __forceinline__ float2 widened(unsigned pair) {
-  return make_float2(__uint_as_float(pair << 16U), __uint_as_float(pair & 0xffff0000U));
-}
 template <class T>
 struct PairInMemory {
   using Type = unsigned;
-  __device__ static Type of(float2 values) { return packed_pair(values.x, values.y); }
+  template <class Pair>
+  static constexpr bool same = std::is_same_v<T, __half>&& std::is_same_v<Pair, HalfPair>;
+  template <class Pair>
+  __device__ static Pair read(Type raw) {
+    if constexpr (same<Pair>) {
+      return {half_pair(raw)};
+    } else {
+      return Pair::of(unpacked_pair<T>(raw));
+    }
+  }
+  template <class Pair>
+  __device__ static Type write(const Pair& pair) {
+    if constexpr (same<Pair>) {
+      return word_of(pair.v);
+    } else {
+      return packed_pair<T>(pair.values().x, pair.values().y);
+    }
+  }
 };
 template <>
 struct PairInMemory<float> {
   using Type = float2;
-  __device__ static Type of(float2 values) { return values; }
+  template <class Pair>
+  __device__ static Pair read(Type raw) {
+    return Pair::of(raw);
+  }
+  template <class Pair>
+  __device__ static Type write(const Pair& pair) {
+    return pair.values();
+  }
 };
 
 // ---------------------------------------------------------------- the kernel
@@ -182,7 +200,7 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
     for (int i = 0; i < window; ++i) {
       Pair in[columns + 2 * reach];
 #pragma unroll
-      for (int j = 0; j < columns + 2 * reach; ++j) in[j] = Pair::of(widened(next[j]));
+      for (int j = 0; j < columns + 2 * reach; ++j) in[j] = Memory::template read<Pair>(next[j]);
       read(y + i + 1);
 #pragma unroll
       for (int ky = 0; ky < window; ++ky) {
@@ -197,7 +215,7 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
 #pragma unroll
       for (int t = 0; t < columns; ++t) {
         Pair& sum = sums[(i + 1) % window][t];  // ky = 6: output row y + i - 3 is complete
-        const Raw done = Memory::of(sum.values());
+        const Raw done = Memory::write(sum);
         const int to = y + i - reach;
         const bool wanted = works && to >= begin && to < end && column + t < strips.width;
         in_range &= !wanted || sum.in_range();

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
+#include <bit>
 #include <stdexcept>
 #include <type_traits>
 
@@ -43,6 +45,35 @@ __device__ __forceinline__ Packed<T> load_constant(const T* from) {
   return packed;
 }
 
+// Two values of a type of 16 bits, the first one in the lower half.
+__device__ __forceinline__ __half2 half_pair(unsigned word) {
+  return {std::bit_cast<__half2_raw>(word)};
+}
+__device__ __forceinline__ unsigned word_of(__half2 pair) {
+  return std::bit_cast<unsigned>(static_cast<__half2_raw>(pair));
+}
+template <class T>
+__device__ __forceinline__ float2 unpacked_pair(unsigned word) {
+  if constexpr (std::is_same_v<T, __half>) {
+    return __half22float2(half_pair(word));
+  } else {
+    static_assert(std::is_same_v<T, __nv_bfloat16>);
+    return make_float2(__uint_as_float(word << 16U), __uint_as_float(word & 0xffff0000U));
+  }
+}
+template <class T = __nv_bfloat16>
+__device__ __forceinline__ unsigned packed_pair(float low, float high) {
+  if constexpr (std::is_same_v<T, __half>) {
+    return word_of(__floats2half2_rn(low, high));
+  } else {
+    static_assert(std::is_same_v<T, __nv_bfloat16>);
+    // With bit_cast the depthwise kernels spill more registers.
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+    return static_cast<unsigned>(__bfloat16_as_ushort(pair.x)) |
+           static_cast<unsigned>(__bfloat16_as_ushort(pair.y)) << 16U;
+  }
+}
+
 template <class T>
 __device__ __forceinline__ Eight unpack(const Packed<T>& packed) {
   Eight eight;
@@ -55,19 +86,13 @@ __device__ __forceinline__ Eight unpack(const Packed<T>& packed) {
       if constexpr (std::is_same_v<T, float>) {
         eight.v[4 * i + k] = __uint_as_float(words[k]);
       } else {
-        static_assert(std::is_same_v<T, __nv_bfloat16>);
-        eight.v[2 * k] = __uint_as_float(words[k] << 16U);
-        eight.v[2 * k + 1] = __uint_as_float(words[k] & 0xffff0000U);
+        const float2 pair = unpacked_pair<T>(words[k]);
+        eight.v[2 * k] = pair.x;
+        eight.v[2 * k + 1] = pair.y;
       }
     }
   }
   return eight;
-}
-
-__device__ __forceinline__ unsigned packed_pair(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  return static_cast<unsigned>(__bfloat16_as_ushort(pair.x)) |
-         static_cast<unsigned>(__bfloat16_as_ushort(pair.y)) << 16U;
 }
 
 template <class T>
@@ -81,8 +106,8 @@ __device__ __forceinline__ Packed<T> pack(const Eight& eight) {
                          __float_as_uint(v[4 * i + 2]), __float_as_uint(v[4 * i + 3])};
     }
   } else {
-    packed.words[0] = {packed_pair(v[0], v[1]), packed_pair(v[2], v[3]), packed_pair(v[4], v[5]),
-                       packed_pair(v[6], v[7])};
+    packed.words[0] = {packed_pair<T>(v[0], v[1]), packed_pair<T>(v[2], v[3]),
+                       packed_pair<T>(v[4], v[5]), packed_pair<T>(v[6], v[7])};
   }
   return packed;
 }
@@ -104,7 +129,8 @@ __device__ __forceinline__ float sum_over(float value, int lanes) {
   return value;
 }
 
-// x Phi(x). For bfloat16 within 2.5e-5, and what tanh.approx has (2^-11); else as exact as erff.
+// x Phi(x). As exact as erff for float32; for types of 16 bits within 2.5e-5 and what tanh.approx
+// has (2^-11), which is half a last bit of float16's x.
 template <class T>
 __device__ __forceinline__ float gelu(float x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -156,15 +182,19 @@ struct LaneChannels {
   }
 };
 
+template <class T>
+inline constexpr Precision precision_of = std::is_same_v<T, float>    ? Precision::float32
+                                          : std::is_same_v<T, __half> ? Precision::float16
+                                                                      : Precision::bfloat16;
+
 // Calls use(T()) with the type of activations of that precision.
 template <class Use>
 void with_type(Precision precision, const Use& use) {
   switch (precision) {
     case Precision::float32: return use(float());
     case Precision::bfloat16: return use(__nv_bfloat16());
-    case Precision::float16: break;
+    case Precision::float16: return use(__half());
   }
-  throw std::invalid_argument("activations of float16");
 }
 
 // Calls use(std::integral_constant<int, pieces>()) with the number that a lane has.

@@ -12,9 +12,10 @@ namespace pnflow {
 
 // PeakNet's own kernels: what no library has in one pass. All of them enqueue on `stream` and do
 // not wait; they allocate nothing. Memory is the device's. Activations are channels-last, (images,
-// height, width, channels), of `precision` (float32 or bfloat16), 16-byte aligned; channels are a
-// multiple of 8, at most 3072. Sums are float32, and in an order that depends on the image's shape
-// only. Throw CudaError; std::invalid_argument: a shape or precision that is not one of these.
+// height, width, channels), of `precision`, 16-byte aligned; channels are a multiple of 8, at most
+// 3072. Sums are float32, and in an order that depends on the image's shape only. What does not fit
+// float16 becomes infinite there. Throw CudaError; std::invalid_argument: a shape or precision that
+// is not one of these.
 
 // Pixels of a batch.
 struct PixelGrid {

@@ -1,6 +1,7 @@
 #include "test/gpu/peaknet_cuda/device_values.h"
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -16,17 +17,21 @@ namespace pnflow::test {
 
 namespace {
 
-std::vector<std::uint16_t> bits_of(const Values& values) {
+// Of a precision of 16 bits.
+std::vector<std::uint16_t> bits_of(const Values& values, Precision precision) {
   std::vector<std::uint16_t> bits(values.size());
-  std::ranges::transform(values, bits.begin(),
-                         [](float value) { return __bfloat16_as_ushort(__float2bfloat16(value)); });
+  std::ranges::transform(values, bits.begin(), [&](float value) {
+    return precision == Precision::float16 ? __half_as_ushort(__float2half(value))
+                                           : __bfloat16_as_ushort(__float2bfloat16(value));
+  });
   return bits;
 }
 
-Values values_of(const std::vector<std::uint16_t>& bits) {
+Values values_of(const std::vector<std::uint16_t>& bits, Precision precision) {
   Values values(bits.size());
-  std::ranges::transform(bits, values.begin(), [](std::uint16_t value) {
-    return __bfloat162float(__ushort_as_bfloat16(value));
+  std::ranges::transform(bits, values.begin(), [&](std::uint16_t value) {
+    return precision == Precision::float16 ? __half2float(__ushort_as_half(value))
+                                           : __bfloat162float(__ushort_as_bfloat16(value));
   });
   return values;
 }
@@ -46,7 +51,7 @@ DeviceValues::DeviceValues(const Values& values, Precision precision)
   if (precision == Precision::float32) {
     upload(values);
   } else {
-    upload(bits_of(values));
+    upload(bits_of(values, precision));
   }
 }
 
@@ -69,7 +74,7 @@ Values DeviceValues::values() const {
   }
   std::vector<std::uint16_t> bits(count_);
   download(bits);
-  return values_of(bits);
+  return values_of(bits, precision_);
 }
 
 Values random_values(std::size_t count, Precision precision, unsigned seed) {
@@ -77,13 +82,16 @@ Values random_values(std::size_t count, Precision precision, unsigned seed) {
   std::normal_distribution<float> normal;
   Values values(count);
   std::ranges::generate(values, [&] { return normal(random); });
-  return precision == Precision::float32 ? values : values_of(bits_of(values));
+  if (precision == Precision::float32) return values;
+  return values_of(bits_of(values, precision), precision);
 }
 
 void check_near(const Values& actual, const std::vector<double>& expected, Precision precision,
                 double factor) {
   REQUIRE(actual.size() == expected.size());
-  const double relative = factor * (precision == Precision::float32 ? 2e-5 : 0x1p-7);
+  const double relative = factor * (precision == Precision::float32   ? 2e-5
+                                    : precision == Precision::float16 ? 0x1p-10
+                                                                      : 0x1p-7);
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < actual.size(); ++i) {
     const double room = relative * std::max(1.0, std::abs(expected[i]));

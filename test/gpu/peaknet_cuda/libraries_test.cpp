@@ -15,8 +15,6 @@ using namespace pnflow::test;
 
 namespace {
 
-constexpr Precision precisions[] = {Precision::float32, Precision::bfloat16};
-
 Numbers convolution3x3(const Values& x, std::size_t inputs, const PixelGrid& grid,
                        const Values& weight, const Values& bias) {
   const std::size_t outputs = bias.size();
@@ -81,9 +79,12 @@ void check_gemm(const GemmShape& shape, cublasLtHandle_t handle, void* workspace
     if (fastest) CHECK(gemm.use_fastest(operands, workspace, nullptr) > 0);
     operands.out = out.data();
     gemm.run(operands, workspace, nullptr);
-    // The library's GELU is 4.7e-4 off.
-    const double factor = shape.epilogue == GemmEpilogue::bias_gelu ? 30 : 2;
-    check_near(out.values(), expected, precision, precision == Precision::float32 ? factor : 1.5);
+    // The library's GELU is 4.7e-4 off, half a last bit of float16.
+    const bool with_gelu = shape.epilogue == GemmEpilogue::bias_gelu;
+    const double factor = precision == Precision::float32                ? 2
+                          : with_gelu && precision == Precision::float16 ? 3
+                                                                         : 1.5;
+    check_near(out.values(), expected, precision, factor);
   }
 }
 
@@ -93,7 +94,7 @@ TEST_CASE("matrix products with every epilogue, small images") {
   const CublasLt handle = make_cublas_lt();
   CudaBuffer workspace(MemoryKind::device);
   workspace.reserve(Gemm::most_workspace);
-  for (const Precision precision : precisions) {
+  for (const Precision precision : all_precisions) {
     for (const std::size_t rows : {1, 35, 300}) {
       for (const GemmEpilogue epilogue : {GemmEpilogue::none, GemmEpilogue::bias}) {
         check_gemm({rows, 64, 16, epilogue, false, 1, precision}, handle.get(), workspace.data());
@@ -111,7 +112,7 @@ TEST_CASE("3x3 convolutions, small images") {
   const Cudnn handle = make_cudnn();
   CudaBuffer workspace(MemoryKind::device);
   workspace.reserve(Convolution::most_workspace);
-  for (const Precision precision : precisions) {
+  for (const Precision precision : all_precisions) {
     for (const PixelGrid& grid : {PixelGrid{1, 1, 1}, PixelGrid{3, 7, 5}, PixelGrid{1, 20, 34}}) {
       for (const auto& [inputs, outputs] : {std::pair{32, 32}, {256, 256}, {32, 64}}) {
         CAPTURE(grid.height);
