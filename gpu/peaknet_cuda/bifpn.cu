@@ -155,9 +155,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 unsigned pieces_in_blocks(std::size_t channels, const PixelGrid& grid) {
-  if (channels == 0 || channels % piece_channels != 0) {
-    throw std::invalid_argument("channels that are no multiple of 8");
-  }
+  check_shape(grid, channels);
   return blocks(grid.all() * (channels / piece_channels), threads);
 }
 
@@ -190,6 +188,7 @@ void fuse_with_shallower(const float (&shares)[3], std::size_t channels, const P
 void norm_gelu_add(const DeviceAffine& norm, std::size_t channels, const PixelGrid& grid,
                    Precision precision, const void* z, const void* p, void* out,
                    cudaStream_t stream) {
+  check_shape(grid, channels);
   with_type(precision, [&](auto type) {
     using T = decltype(type);
     with_pieces(channels, [&](auto pieces) {

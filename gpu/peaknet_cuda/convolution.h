@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <string>
 #include <type_traits>
 #include <vector>
 
+#include "gpu/peaknet_cuda/convolution_graph.h"
 #include "gpu/peaknet_cuda/cudnn_descriptor.h"
 #include "gpu/peaknet_cuda/kernels.h"
 
@@ -22,15 +22,6 @@ using Cudnn = std::unique_ptr<std::remove_pointer_t<cudnnHandle_t>, CudnnDestroy
 // For the current device. Throws LibraryError.
 Cudnn make_cudnn();
 
-struct ConvolutionShape {
-  PixelGrid grid;
-  std::size_t inputs = 0, outputs = 0;  // channels
-  Precision precision = Precision::bfloat16;
-  friend bool operator==(const ConvolutionShape&, const ConvolutionShape&) = default;
-};
-// "8 x 480x480 pixels, 256 to 256 channels of bfloat16"
-std::string to_string(const ConvolutionShape& shape);
-
 struct ConvolutionOperands {
   const void* x = nullptr;       // channels-last
   const void* weight = nullptr;  // (outputs, 3, 3, inputs)
@@ -40,8 +31,9 @@ struct ConvolutionOperands {
 
 // A 3x3 convolution with bias and zeros about the image, by cuDNN; sums are float32, in the
 // same order each time, and float32 is not cut to TF32. Through the
-// graph interface: the older one has less than two thirds of its speed on Hopper. For one thread at
-// a time; the handle must outlive it.
+// graph interface: the older one has less than two thirds of its speed on Hopper. Where there are
+// more values than the library counts in 32 bits, it is asked for some images after the other. For
+// one thread at a time; the handle must outlive it.
 class Convolution {
  public:
   static constexpr std::size_t most_workspace = std::size_t{512} << 20U;
@@ -74,7 +66,6 @@ class Convolution {
   void run(const ConvolutionOperands& operands, void* workspace, cudaStream_t stream);
 
  private:
-  void make_graph();
   void find_configurations(cudnnBackendHeurMode_t mode);
   std::optional<CudnnDescriptor> built(std::size_t plan) const;
   cudnnStatus_t try_run(const CudnnDescriptor& plan, const ConvolutionOperands& operands,
@@ -82,8 +73,8 @@ class Convolution {
 
   cudnnHandle_t handle_;
   ConvolutionShape shape_;
-  std::vector<CudnnDescriptor> parts_;  // of the graph, which refers to them
-  std::optional<CudnnDescriptor> graph_;
+  std::size_t at_once_;  // images, of which there are several times as many
+  ConvolutionGraph graph_;
   std::vector<CudnnDescriptor> configurations_;
   std::size_t chosen_ = 0;
   std::optional<CudnnDescriptor> plan_;

@@ -187,6 +187,10 @@ __global__ void __launch_bounds__(threads)
 void decide_peaks(const LevelScores& levels, std::size_t scores, float bias, std::size_t patch,
                   const PixelGrid& grid, const PixelGrid& maps, MapFormat format, float* merged,
                   std::byte* out, float* logits, cudaStream_t stream) {
+  check_shape(grid);
+  if (maps.all() == 0 || scores == 0 || patch == 0) {
+    throw std::invalid_argument("maps, patches or scores of nothing");
+  }
   if (grid.height % 2 != 0 || grid.width % 2 != 0) {
     throw std::invalid_argument("an odd grid of patches");
   }

@@ -71,9 +71,7 @@ void choose(const DeviceAffine& linear, std::size_t channels, const PixelGrid& g
 void depthwise_norm(const DeviceAffine& linear, std::size_t channels, const PixelGrid& grid,
                     DepthwiseSums sums, unsigned* exceeded, Precision precision, const void* x,
                     void* out, cudaStream_t stream) {
-  if (channels == 0 || channels % piece_channels != 0 || channels > most_channels) {
-    throw std::invalid_argument("channels that are no multiple of 8 up to 3072");
-  }
+  check_shape(grid, channels);
   with_type(precision, [&](auto type) {
     using T = decltype(type);
     Range range{exceeded, nullptr};

@@ -197,12 +197,25 @@ void with_type(Precision precision, const Use& use) {
   }
 }
 
-// Calls use(std::integral_constant<int, pieces>()) with the number that a lane has.
+// Throws std::invalid_argument where kernels cannot count the pixels or the channels.
+inline void check_shape(const PixelGrid& grid, std::size_t channels = piece_channels,
+                        std::size_t most = most_channels) {
+  if (grid.images == 0 || grid.height == 0 || grid.width == 0) {
+    throw std::invalid_argument("a batch without pixels");
+  }
+  if (grid.images > most_images || grid.height > most_side || grid.width > most_side ||
+      grid.all() > most_pixels) {
+    throw std::invalid_argument("a batch of too many pixels");
+  }
+  if (channels == 0 || channels % piece_channels != 0 || channels > most) {
+    throw std::invalid_argument("channels that are no multiple of 8, or too many");
+  }
+}
+
+// Calls use(std::integral_constant<int, pieces>()) with the number that a lane has
+// of channels that check_shape() has seen.
 template <class Use>
 void with_pieces(std::size_t channels, const Use& use) {
-  if (channels == 0 || channels % piece_channels != 0 || channels > most_channels) {
-    throw std::invalid_argument("channels that are no multiple of 8 up to 3072");
-  }
   switch (pixel_lanes(channels).pieces) {
     case 1: return use(std::integral_constant<int, 1>());
     case 2: return use(std::integral_constant<int, 2>());

@@ -250,8 +250,9 @@ __global__ void __launch_bounds__(threads)
   }
 }
 
-void check_groups(std::size_t channels) {
-  if (channels == 0 || channels % peaknet_groups != 0) {
+void check_groups(const PixelGrid& grid, std::size_t channels) {
+  check_shape(grid, channels);
+  if (channels % peaknet_groups != 0) {
     throw std::invalid_argument("channels that are no multiple of 32 groups");
   }
 }
@@ -265,7 +266,7 @@ std::size_t group_parts(std::size_t pixels_of_image, std::size_t channels) {
 void group_norm_affine(const DeviceAffine& norm, std::size_t channels, const PixelGrid& grid,
                        Precision precision, const void* x, float* parts, float* affine,
                        cudaStream_t stream) {
-  check_groups(channels);
+  check_groups(grid, channels);
   const std::size_t rows = rows_of_sum(channels);
   const std::size_t across = divisor_up_to(channels / piece_channels, threads);
   const std::size_t count = group_parts(grid.of_image(), channels);
@@ -288,7 +289,7 @@ void group_norm_affine(const DeviceAffine& norm, std::size_t channels, const Pix
 
 void gelu_up(const float* affine, std::size_t channels, const PixelGrid& grid, Precision precision,
              const void* x, void* out, cudaStream_t stream) {
-  check_groups(channels);
+  check_groups(grid, channels);
   const unsigned slices = blocks(channels, tile_channels);
   const dim3 size(blocks(grid.width, tile_width), blocks(grid.height, tile_height),
                   static_cast<unsigned>(grid.images) * slices);
@@ -309,7 +310,7 @@ void gelu_up(const float* affine, std::size_t channels, const PixelGrid& grid, P
 void gelu_scores(const float* affine, std::size_t channels, std::size_t scores, const float* weight,
                  const PixelGrid& grid, Precision precision, const void* x, float* out,
                  cudaStream_t stream) {
-  check_groups(channels);
+  check_groups(grid, channels);
   with_type(precision, [&](auto type) {
     using T = decltype(type);
     with_pieces(channels, [&](auto pieces) {

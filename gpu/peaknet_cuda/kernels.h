@@ -17,7 +17,7 @@ namespace pnflow {
 // float16 becomes infinite there. Throw CudaError; std::invalid_argument: a shape or precision that
 // is not one of these.
 
-// Pixels of a batch.
+// Pixels of a batch: one at least, at most 2^30, in at most 4096 images of 65535 rows and columns.
 struct PixelGrid {
   std::size_t images = 0, height = 0, width = 0;
   constexpr std::size_t of_image() const { return height * width; }

@@ -52,6 +52,7 @@ __global__ void __launch_bounds__(threads)
 
 void normalise(std::size_t channels, const PixelGrid& grid, Precision precision, const void* x,
                void* plain, void* gathered, cudaStream_t stream) {
+  check_shape(grid, channels);
   if (gathered && (grid.height % 2 != 0 || grid.width % 2 != 0)) {
     throw std::invalid_argument("cells of 2x2 pixels in an odd grid");
   }

@@ -9,7 +9,8 @@ using namespace device;
 constexpr int most_threads = 384;
 constexpr int at_once = 4;  // pixels that a thread has in flight
 constexpr int fold_threads = 256;
-constexpr int fold_rows = 8;  // of the matrix, to a block
+constexpr int fold_rows = 8;                                    // of the matrix, to a block
+constexpr std::size_t most_inner_channels = 4 * most_channels;  // between a block's two matrices
 
 // Threads side by side on a pixel's channels, and pixels side by side in a block.
 struct SumShape {
@@ -146,6 +147,7 @@ std::size_t response_parts(std::size_t pixels_of_image, std::size_t channels) {
 
 void response_sums(std::size_t channels, const PixelGrid& grid, Precision precision, bool gelu,
                    void* h, float* parts, cudaStream_t stream) {
+  check_shape(grid, channels, most_inner_channels);
   const SumShape shape = sum_shape(channels);
   const dim3 size(static_cast<unsigned>(response_parts(grid.of_image(), channels)),
                   static_cast<unsigned>(channels / piece_channels / shape.across),
@@ -165,6 +167,7 @@ void fold_responses(std::size_t channels, std::size_t outputs, std::size_t image
                     Precision precision, const float* parts, std::size_t count,
                     const float* response_weight, const void* weight, float* responses, void* out,
                     cudaStream_t stream) {
+  check_shape({images, 1, 1}, channels, most_inner_channels);
   const auto down = static_cast<unsigned>(images);
   add_up_parts<<<dim3(blocks(channels, warp), down), fold_threads, 0, stream>>>(
       parts, responses, static_cast<int>(channels), static_cast<int>(count));

@@ -13,6 +13,12 @@ namespace pnflow {
 
 inline constexpr std::size_t piece_channels = 8;  // that a thread reads at once
 
+// Of a batch. Kernels count pixels in int, values in std::size_t; rows, or images with slices of
+// their channels, are grids' second and third axes, which end at 65535.
+inline constexpr std::size_t most_images = 4096;
+inline constexpr std::size_t most_side = 65535;  // rows, and columns
+inline constexpr std::size_t most_pixels = std::size_t{1} << 30U;
+
 // A pixel's channels, in pieces of 8: `lanes` lanes of a warp, a power of two, have `pieces` each,
 // lane l the pieces l, l + lanes, ... Some may have one less.
 struct PixelLanes {

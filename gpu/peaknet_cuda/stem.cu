@@ -129,6 +129,8 @@ void launch(const Stem& stem, const PixelGrid& grid, const void* images, void* o
 
 void stem(const Stem& stem, const PixelGrid& grid, const void* images, Precision of_images,
           Precision precision, void* out, cudaStream_t stream) {
+  check_shape(grid, stem.channels);
+  if (stem.patch == 0) throw std::invalid_argument("patches without pixels");
   with_type(precision, [&](auto type) {
     using T = decltype(type);
     with_pieces(stem.channels, [&](auto pieces) {
