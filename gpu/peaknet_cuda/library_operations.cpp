@@ -1,8 +1,25 @@
 #include "gpu/peaknet_cuda/library_operations.h"
 
+#include <mutex>
+#include <utility>
+
+#include "gpu/peaknet_cuda/choose_algorithm.h"
+
 namespace pnflow {
 
-LibraryOperations::LibraryOperations() = default;
+namespace {
+
+// One at a time in the process: nobody's timing is disturbed, and the second of two instances that
+// look for the same shape finds what the first one has chosen.
+std::mutex& choosing_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+LibraryOperations::LibraryOperations(std::shared_ptr<AlgorithmCache> cache)
+    : cache_(std::move(cache)) {}
 
 template <class Shape, class Operation, class Handle>
 Operation& LibraryOperations::find(Entries<Shape, Operation>& entries, const Shape& shape,
@@ -30,23 +47,25 @@ void LibraryOperations::once(Entries<Shape, Operation>& entries, const Operation
     room_to_choose_.emplace(MemoryKind::device)
         .reserve(std::max(Gemm::most_workspace, Convolution::most_workspace));
   }
+  const std::lock_guard lock(choosing_mutex());
   choose(room_to_choose_->data());
   entry->chosen = true;
 }
 
 void LibraryOperations::choose(Gemm& product, const GemmOperands& operands, cudaStream_t stream) {
   once(products_, product,
-       [&](void* workspace) { product.use_fastest(operands, workspace, stream); });
+       [&](void* workspace) { choose_algorithm(product, *cache_, operands, workspace, stream); });
 }
 
 void LibraryOperations::choose(Convolution& convolution, const ConvolutionOperands& operands,
                                cudaStream_t stream) {
   once(convolutions_, convolution, [&](void* workspace) {
-    convolution.use_fastest(operands, workspace, Convolution::most_workspace, stream);
+    choose_plan(convolution, *cache_, operands, workspace, Convolution::most_workspace, stream);
   });
 }
 
 bool LibraryOperations::settle() {
+  cache_->save();
   room_to_choose_.reset();
   std::size_t bytes = 0;
   for (const auto& entry : products_) bytes = std::max(bytes, entry.operation->workspace_bytes());

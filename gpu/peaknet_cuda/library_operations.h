@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gpu/cuda/cuda_memory.h"
+#include "gpu/peaknet/algorithm_cache.h"
 #include "gpu/peaknet_cuda/convolution.h"
 #include "gpu/peaknet_cuda/gemm.h"
 
@@ -19,19 +20,20 @@ namespace pnflow {
 // time.
 class LibraryOperations {
  public:
-  // Throws LibraryError.
-  LibraryOperations();
+  // `cache` has what other instances have chosen, which these must choose too, or the same image
+  // would have other bits there. Throws LibraryError.
+  explicit LibraryOperations(std::shared_ptr<AlgorithmCache> cache);
 
   // They stay where they are. Throw LibraryError: nothing in the library for this shape.
   Gemm& product(const GemmShape& shape);
   Convolution& convolution(const ConvolutionShape& shape);
 
-  // Takes the fastest algorithm, unless that has been done; what `out` has is lost. Waits for the
-  // stream. Throw CudaError, LibraryError.
+  // Takes the algorithm that the cache has, or the fastest, unless that has been done; what `out`
+  // has is lost. Waits for the stream. Throw CudaError, LibraryError.
   void choose(Gemm& product, const GemmOperands& operands, cudaStream_t stream);
   void choose(Convolution& convolution, const ConvolutionOperands& operands, cudaStream_t stream);
-  // All has been chosen. Gives back what choosing has needed and takes what running needs; returns
-  // whether that has moved. Throws CudaError.
+  // All has been chosen. Saves the cache, gives back what choosing has needed and takes what
+  // running needs; returns whether that has moved. Throws CudaError.
   bool settle();
 
   // Enqueue. Throw LibraryError.
@@ -53,6 +55,7 @@ class LibraryOperations {
   template <class Shape, class Operation, class Choose>
   void once(Entries<Shape, Operation>& entries, const Operation& operation, const Choose& choose);
 
+  std::shared_ptr<AlgorithmCache> cache_;
   CublasLt cublas_ = make_cublas_lt();
   Cudnn cudnn_ = make_cudnn();
   Entries<GemmShape, Gemm> products_;

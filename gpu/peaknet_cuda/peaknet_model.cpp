@@ -12,7 +12,7 @@
 #include "gpu/cuda/cuda_check.h"
 #include "gpu/cuda/recorded_graph.h"
 #include "gpu/peaknet/peaknet_weights.h"
-#include "gpu/peaknet/safetensors.h"
+#include "gpu/peaknet/state_dict_file.h"
 #include "gpu/peaknet_cuda/peaknet_program.h"
 #include "gpu/peaknet_cuda/shapes.h"
 #include "graph/error.h"
@@ -37,13 +37,15 @@ void check_channels(const PeakNetConfig& config, const std::string& file) {
 
 class PeakNetModel : public DeviceModel {
  public:
-  PeakNetModel(std::shared_ptr<const PlacedPeakNet> net, int device, const EngineSettings& settings)
+  PeakNetModel(std::shared_ptr<const PlacedPeakNet> net, std::shared_ptr<AlgorithmCache> cache,
+               int device, const EngineSettings& settings)
       : net_(std::move(net)),
         device_(device),
         sums_(net_->precision() == Precision::float32 ? DepthwiseSums::float32
                                                       : DepthwiseSums::float16),
         graphs_wanted_(settings.cuda_graph == CudaGraph::automatic),
-        log_(settings.log) {}
+        log_(settings.log),
+        libraries_(std::move(cache)) {}
 
   DeviceLogits run(const DeviceImages& images, void* opaque) override {
     auto* stream = static_cast<cudaStream_t>(opaque);
@@ -153,26 +155,30 @@ class PeakNetModel : public DeviceModel {
 }  // namespace
 
 std::unique_ptr<DeviceModel> make_peaknet_model(std::shared_ptr<const PlacedPeakNet> net,
-                                                int device, const EngineSettings& settings) {
-  return std::make_unique<PeakNetModel>(std::move(net), device, settings);
+                                                std::shared_ptr<AlgorithmCache> cache, int device,
+                                                const EngineSettings& settings) {
+  return std::make_unique<PeakNetModel>(std::move(net), std::move(cache), device, settings);
 }
 
 std::vector<std::unique_ptr<DeviceModel>> PeakNetModelFactory::make(
     const EngineSettings& settings) const {
   const PeakNetWeights weights =
-      peaknet_weights(read_safetensors(settings.weights), settings.weights);
+      peaknet_weights(read_state_dict(settings.weights), settings.weights);
   settings.log(fmt::format("PeakNet of {:.2f} million parameters: {}",
                            static_cast<double>(parameters_of(weights.config)) / 1e6,
                            to_string(weights.config)));
   check_channels(weights.config, settings.weights);
   const FoldedPeakNet folded = fold_peaknet(weights);
+  if (!cache_) {
+    cache_ = std::make_shared<AlgorithmCache>(algorithm_cache_file(), settings.log);
+  }
   std::map<int, std::shared_ptr<const PlacedPeakNet>> placed;
   std::vector<std::unique_ptr<DeviceModel>> models;
   for (const int device : settings.devices) {
     const DeviceScope current(device);
     std::shared_ptr<const PlacedPeakNet>& net = placed[device];
     if (!net) net = std::make_shared<const PlacedPeakNet>(folded, settings.precision);
-    models.push_back(make_peaknet_model(net, device, settings));
+    models.push_back(make_peaknet_model(net, cache_, device, settings));
   }
   return models;
 }

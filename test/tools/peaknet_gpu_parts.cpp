@@ -6,8 +6,8 @@
 // under their names, in float32. Prints a line for each part that engine peaknet has too: its name,
 // the largest difference, and the largest value of PyTorch's; of the logits, it is the difference
 // between the classes. The parts that exist only within its kernels are left out. Computes on GPU 0
-// with float32 or float16 sums in depthwise convolutions: PRECISION is float32, bfloat16, float16
-// or bfloat16-half.
+// with float32 sums, or float16 ones in depthwise convolutions: PRECISION is float32, bfloat16,
+// bfloat16-half, float16 or float16-half.
 
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
@@ -15,7 +15,9 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,7 @@
 #include "gpu/cuda/cuda_handles.h"
 #include "gpu/peaknet/peaknet_weights.h"
 #include "gpu/peaknet/safetensors.h"
+#include "gpu/peaknet/state_dict_file.h"
 #include "gpu/peaknet_cuda/peaknet_program.h"
 #include "graph/error.h"
 
@@ -40,6 +43,7 @@ const std::map<std::string, Arithmetic> arithmetics{
     {"bfloat16", {Precision::bfloat16}},
     {"bfloat16-half", {Precision::bfloat16, DepthwiseSums::float16}},
     {"float16", {Precision::float16}},
+    {"float16-half", {Precision::float16, DepthwiseSums::float16}},
 };
 
 WeightType weight_type(Precision precision) {
@@ -105,7 +109,7 @@ void run(const std::string& weights, const std::string& file, const Arithmetic& 
     if (found == expected.end()) throw RunError("there is no '" + name + "'");
     return found->second;
   };
-  const PlacedPeakNet net(fold_peaknet(peaknet_weights(read_safetensors(weights), weights)),
+  const PlacedPeakNet net(fold_peaknet(peaknet_weights(read_state_dict(weights), weights)),
                           arithmetic.precision);
   const WeightTensor& images = tensor("images");
   const std::vector<float> pixels = floats_of(images);
@@ -116,7 +120,8 @@ void run(const std::string& weights, const std::string& file, const Arithmetic& 
         "cudaMemcpy");
 
   const Stream stream;
-  LibraryOperations libraries;
+  LibraryOperations libraries(
+      std::make_shared<AlgorithmCache>(std::filesystem::path(), [](const std::string&) {}));
   PeakNetProgram program(
       net, libraries,
       {input.data(), Precision::float32, images.shape[0], images.shape[2], images.shape[3]},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <utility>
@@ -51,7 +52,9 @@ struct Answer {
 };
 
 std::shared_ptr<DeviceModel> model_of(const std::shared_ptr<const PlacedPeakNet>& net) {
-  return make_peaknet_model(net, 0, EngineSettings{});
+  static const auto cache =
+      std::make_shared<AlgorithmCache>(std::filesystem::path(), [](const std::string&) {});
+  return make_peaknet_model(net, cache, 0, EngineSettings{});
 }
 
 // A stream, images of one size and room for what a model answers.
@@ -120,7 +123,7 @@ bool finite_and_of_both_classes(const Answer& answer) {
 }  // namespace
 
 TEST_CASE("a network of any size gives the same bits in every run, as a graph too") {
-  for (const Precision precision : {Precision::float32, Precision::bfloat16}) {
+  for (const Precision precision : {Precision::float32, Precision::bfloat16, Precision::float16}) {
     for (const PeakNetConfig& config : {learned, plain}) {
       const auto net = placed(config, precision);
       for (const PixelGrid& size :
