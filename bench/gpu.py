@@ -3,14 +3,15 @@
 
     bench/gpu.py transfer               pixels to the device and logits from it, beside what pinned
                                         memory allows
-    bench/gpu.py network DIRECTORY      PeakNet base, beside the engine alone; DIRECTORY is where
+    bench/gpu.py network DIRECTORY      PeakNet, beside the engine alone; DIRECTORY is where
                                         scripts/export_peaknet.py has put its files
     bench/gpu.py latency DIRECTORY      lone messages: with micro-batches of 8, which none waits for,
                                         and of 1
     bench/gpu.py devices DIRECTORY      two pipelines on one GPU, and on two where there are two
 
-Prints a table in Markdown; --json FILE keeps all that was measured. `network` takes bfloat16 and
-images of 1920x1920; an engine whose file is not there is left out.
+Prints a table in Markdown; --json FILE keeps all that was measured. Networks are of size base, in
+bfloat16, with images of 1920x1920, but for `network --size large --pixels 1696`; an engine whose
+file is not there is left out.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ def figures(report: dict) -> dict:
     return {name: figure["value"] for name, figure in group.items()}
 
 
-def network_settings(engine: str, weights: pathlib.Path, batch: int) -> list[str]:
-    """Of a run in which messages are single events."""
+def network_settings(engine: str, weights: pathlib.Path, batch: int,
+                     pixels: int = SIZE) -> list[str]:
+    """Of a run in which messages are single events of pixels x pixels."""
     return [f"infer.engine={engine}", f"infer.weights={weights}", "infer.precision=bfloat16",
             f"infer.batch_size={batch}", "infer.buffers=2", "source.events_per_message=1",
-            "source.preload=16"]
+            "source.preload=16", f"source.shape=[{pixels},{pixels}]",
+            f"infer.pad={{height: {pixels}, width: {pixels}}}"]
 
 
 def network_run(engine: str, weights: pathlib.Path, batch: int, *settings: str) -> dict:
@@ -161,23 +164,24 @@ def way_down(limits: dict) -> dict:
 
 # ---------------------------------------------------------------- network
 
-def alone(engine: str, weights: pathlib.Path, batch: int, seconds: float) -> float:
+def alone(engine: str, weights: pathlib.Path, batch: int, seconds: float, pixels: int) -> float:
     """Images per second."""
     done = subprocess.run([BINARIES / "pnflow_gpu_engine_bench", "--engine", engine, "--weights",
                            weights, "--precision", "bfloat16", "--batch-size", str(batch),
+                           "--height", str(pixels), "--width", str(pixels),
                            "--seconds", str(seconds)], text=True, capture_output=True, check=True)
     return json.loads(done.stdout)["images_per_second"]
 
 
-FILES = {"torchscript": "peaknet_base.pt", "aoti": "peaknet_base_cuda_bfloat16.pt2",
-         "peaknet": "peaknet_base_state.pt"}
+FILES = {"torchscript": "peaknet_{}.pt", "aoti": "peaknet_{}_cuda_bfloat16.pt2",
+         "peaknet": "peaknet_{}_state.pt"}
 
 
 def engines(options: argparse.Namespace) -> dict[str, pathlib.Path]:
     """Those that were asked for, with their files."""
     found = {}
     for engine in options.engines:
-        weights = options.directory / FILES[engine]
+        weights = options.directory / FILES[engine].format(options.size)
         if weights.exists():
             found[engine] = weights
         else:
@@ -189,10 +193,11 @@ def network(options: argparse.Namespace) -> dict:
     rows, found = [], []
     for engine, weights in engines(options).items():
         for batch in options.batches:
-            limit = alone(engine, weights, batch, min(options.seconds, 30))
+            limit = alone(engine, weights, batch, min(options.seconds, 30), options.pixels)
             events = int(limit * options.seconds) // batch * batch
-            report = network_run(engine, weights, batch, f"source.count={events}",
-                                 f"q1.capacity={4 * batch}", f"window={4 * batch + 8}")
+            settings = network_settings(engine, weights, batch, options.pixels)
+            report = pnflow_run(*settings, f"source.count={events}", f"q1.capacity={4 * batch}",
+                                f"window={4 * batch + 8}")
             of = figures(report)
             if options.reports:
                 options.reports.mkdir(exist_ok=True)
@@ -254,6 +259,9 @@ def main() -> None:
     for name, batches in (("network", [8, 16]), ("latency", [8, 1])):
         parsers[name].add_argument("--engines", nargs="+", choices=FILES, default=list(FILES))
         parsers[name].add_argument("--batches", type=int, nargs="+", default=batches)
+        parsers[name].add_argument("--size", choices=("base", "large"), default="base",
+                                   help="of the network")
+    parsers["network"].add_argument("--pixels", type=int, default=SIZE, help="a side")
     parsers["network"].add_argument("--seconds", type=float, default=30, help="of the graph; the "
                                     "engine alone has 30 at most")
     parsers["network"].add_argument("--reports", type=pathlib.Path, metavar="DIRECTORY",

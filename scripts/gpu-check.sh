@@ -4,7 +4,7 @@
 # tables for bench/RESULTS.md; takes half an hour, of which the parts can be asked for by name.
 #
 #   scripts/gpu-check.sh [tests] [kernels] [transfer] [export] [network] [latency] [steady] [devices]
-#                        [torch] [beside]
+#                        [torch] [beside] [large]
 #
 # Results are kept in build/gpu. PNFLOW_BINARY: a pnflow that is built already, which is measured
 # instead. PYTHON: an interpreter with PyTorch and triton, for export and torch; .venv/bin/python.
@@ -82,6 +82,17 @@ beside_pytorch() {
       --batches 8 --seconds 120
 }
 
+# The size of 673 million parameters beside torch.compile.
+large_beside_pytorch() {
+  "$python" scripts/export_peaknet.py --size large --device cuda --output "$out" \
+    --formats state_dict --precision bfloat16 &&
+    "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_large_state.pt" \
+      --size large --height 1696 --width 1696 --batch 8 --images 16 --seconds 30 \
+      --variants compile --json "$out/large_compile.json" &&
+    "$python" bench/gpu.py --json "$out/large_peaknet.json" network "$out" --engines peaknet \
+      --size large --pixels 1696 --batches 8 --seconds 60
+}
+
 latencies() {
   "$python" bench/gpu.py --json "$out/latency.json" latency "$out" &&
     "$python" bench/compare/torch_pipeline.py --weights "$out/peaknet_base_state.pt" --batch 1 \
@@ -109,10 +120,11 @@ for part in "${parts[@]}"; do
         failed=true ;;
     devices) step "devices" "$python" bench/gpu.py devices "$out" || failed=true ;;
     torch) step "PyTorch" torch_pipelines || failed=true ;;
+    large) step "PeakNet of 673 million parameters" large_beside_pytorch || failed=true ;;
     beside) step "PeakNet beside PyTorch" beside_pytorch || failed=true ;;
     *)
       echo "no part $part; there are: tests kernels transfer export network latency steady" \
-        "devices torch beside" >&2
+        "devices torch beside large" >&2
       exit 2 ;;
   esac
 done
