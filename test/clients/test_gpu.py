@@ -297,6 +297,30 @@ def test_bfloat16_is_no_further_from_float32_than_pytorchs(tmp_path, torch, peak
 
 
 @needs_libtorch
+@pytest.mark.parametrize("precision, batch_size", [
+    ("float32", 1), ("float32", 3), ("float32", 16), ("bfloat16", 4), ("float16", 4)])
+def test_peaknet_finds_in_images_of_any_size_what_the_cpu_finds(tmp_path, precision, batch_size):
+    """Micro-batches that are not full, of panels of several sizes, one of them larger than the
+    kernels' tiles and odd in both directions."""
+    random = np.random.default_rng(batch_size)
+    shapes = [(3, 2, 176, 192), (1, 1, 1), (5, 1, 33, 50), (1, 1, 667, 665), (2, 2, 176, 192)]
+    batches = [detector_images(random, shape, np.dtype("uint16")) for shape in shapes]
+    settings = {"engine": "peaknet", "weights": str(ROOT / "models" / "peaknet_small.safetensors"),
+                "normalize": "anscombe", "adu_per_photon": ADU_PER_PHOTON, "logits": True}
+    cpu, gpu = on_both(tmp_path, stream_of(batches)[0], settings,
+                       {"precision": precision, "batch_size": batch_size})
+    assert sorted(gpu.maps) == sorted(cpu.maps) == list(range(12))
+    near = {"float32": 5e-4, "bfloat16": 0.06, "float16": 0.01}[precision]
+    for event, wanted in cpu.maps.items():
+        expected, found = differences(cpu.logits[event]), differences(gpu.logits[event])
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=near * scale)
+        np.testing.assert_array_equal(gpu.maps[event] != 0, found > 0)
+        clear = np.abs(expected) > near * scale
+        np.testing.assert_array_equal((gpu.maps[event] != 0)[clear], (wanted != 0)[clear])
+
+
+@needs_libtorch
 @pytest.mark.skipif(EXPORTED is None, reason="compiling takes minutes; scripts/gpu-check.sh does it")
 def test_an_aoti_package_gives_the_segmentation_of_pytorch_in_float32(tmp_path, torch):
     images, wanted = judged(torch, EXPORTED / "peaknet_base.pt")
