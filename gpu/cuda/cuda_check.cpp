@@ -12,6 +12,14 @@ void check(cudaError_t code, const char* call) {
       code, fmt::format("{}: {} ({})", call, cudaGetErrorString(code), cudaGetErrorName(code)));
 }
 
+int attribute_of_device(cudaDeviceAttr attribute) {
+  int device = 0;
+  int value = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
+  return value;
+}
+
 DeviceScope::DeviceScope(int device) {
   check(cudaGetDevice(&previous_), "cudaGetDevice");
   check(cudaSetDevice(device), "cudaSetDevice");

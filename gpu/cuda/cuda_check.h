@@ -20,6 +20,9 @@ class CudaError : public std::runtime_error {
 // Throws CudaError unless `code` is success. `call` is what was asked for, for the message.
 void check(cudaError_t code, const char* call);
 
+// An attribute of the current device. Throws CudaError.
+int attribute_of_device(cudaDeviceAttr attribute);
+
 // Makes a device current on this thread, and the previous one again at the end.
 class DeviceScope {
  public:

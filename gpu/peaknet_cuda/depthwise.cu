@@ -21,26 +21,21 @@ void launch(const DeviceAffine& linear, std::size_t channels, const PixelGrid& g
   }
   const std::size_t threads = (pairs * side_by_side + warp - 1) / warp * warp;
   const std::size_t across = blocks(grid.width, columns * side_by_side);
-  int processors = 0;
-  int device = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device),
-        "cudaDeviceGetAttribute");
   const std::size_t at_once =
-      static_cast<std::size_t>(processors) * least_blocks_for(fixed_channels);
+      static_cast<std::size_t>(attribute_of_device(cudaDevAttrMultiProcessorCount)) *
+      least_blocks_for(fixed_channels);
   // Images are seldom computed once more: few blocks find out soonest that there are none.
   const std::size_t rows = range.only_images != nullptr
                                ? grid.height
                                : strip_rows(grid.height, across * slices * grid.images, at_once);
+  // What any kernel may have without asking: two channels to a thread.
+  static_assert(std::size_t{2} * window * columns * most_threads * sizeof(T) <= 48 << 10U);
   const std::size_t bytes = norm ? window * columns * side_by_side * channels * sizeof(T) : 0;
   const Strips strips{static_cast<int>(grid.height),  static_cast<int>(grid.width),
                       static_cast<int>(channels),     static_cast<int>(pairs),
                       static_cast<int>(side_by_side), static_cast<int>(rows),
                       static_cast<int>(across),       static_cast<int>(lanes_of_three(channels))};
   const auto kernel = depthwise<fixed_channels, columns, T, Pair, norm>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(bytes)),
-        "cudaFuncSetAttribute of depthwise");
   const dim3 size(static_cast<unsigned>(across * slices), blocks(grid.height, rows),
                   static_cast<unsigned>(grid.images));
   kernel<<<size, static_cast<unsigned>(threads), bytes, stream>>>(

@@ -197,6 +197,15 @@ void with_type(Precision precision, const Use& use) {
   }
 }
 
+// Lets a kernel without static shared memory have as much of it as the device allows. Always the
+// same: other threads launch the same kernel with more or less, and graphs have it in them.
+template <class Kernel>
+void allow_shared_memory(const Kernel& kernel) {
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             attribute_of_device(cudaDevAttrMaxSharedMemoryPerBlockOptin)),
+        "cudaFuncSetAttribute");
+}
+
 // Throws std::invalid_argument where kernels cannot count the pixels or the channels.
 inline void check_shape(const PixelGrid& grid, std::size_t channels = piece_channels,
                         std::size_t most = most_channels) {

@@ -297,9 +297,7 @@ void gelu_up(const float* affine, std::size_t channels, const PixelGrid& grid, P
     using T = decltype(type);
     const std::size_t bytes =
         (tile_height + 2) * (tile_width + 2) * std::min(channels, tile_channels) * sizeof(T);
-    check(cudaFuncSetAttribute(gelu_upsample<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(bytes)),
-          "cudaFuncSetAttribute of gelu_upsample");
+    allow_shared_memory(gelu_upsample<T>);
     gelu_upsample<<<size, threads, bytes, stream>>>(
         static_cast<const T*>(x), affine, static_cast<T*>(out), static_cast<int>(grid.height),
         static_cast<int>(grid.width), static_cast<int>(channels), static_cast<int>(slices));

@@ -15,8 +15,6 @@ namespace pnflow {
 
 // Whether the current device is one that these kernels are compiled for. Throws CudaError.
 bool runs_hopper_kernels();
-// An attribute of the current device. Throws CudaError.
-int attribute_of_device(cudaDeviceAttr attribute);
 
 // ---------------------------------------------------------------- backbone
 

@@ -175,9 +175,7 @@ void fold_responses(std::size_t channels, std::size_t outputs, std::size_t image
   const std::size_t bytes = (channels + fold_threads / warp) * sizeof(float);
   with_type(precision, [&](auto type) {
     using T = decltype(type);
-    check(cudaFuncSetAttribute(scale_columns<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(bytes)),
-          "cudaFuncSetAttribute of scale_columns");
+    allow_shared_memory(scale_columns<T>);
     scale_columns<T><<<dim3(blocks(outputs, fold_rows), down), fold_threads, bytes, stream>>>(
         static_cast<const T*>(weight), responses, response_weight, static_cast<T*>(out),
         static_cast<int>(channels), static_cast<int>(outputs));

@@ -114,9 +114,7 @@ void launch(const Stem& stem, const PixelGrid& grid, const void* images, void* o
   const std::size_t bytes = (stem.patch * stem.patch + 3) * padded * sizeof(float);
   if (bytes > most_shared_bytes) throw std::invalid_argument("a patch of too many channels");
   const auto kernel = embed<In, T, pieces>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(most_shared_bytes)),
-        "cudaFuncSetAttribute of embed");
+  allow_shared_memory(kernel);
   const std::size_t each = std::size_t{2} * threads / static_cast<std::size_t>(lanes);
   const unsigned count = std::min(blocks(grid.all(), each), 1056U);  // 8 for each of 132 SMs
   kernel<<<count, threads, bytes, stream>>>(static_cast<const In*>(images), stem.linear.weight,
