@@ -44,8 +44,9 @@ void LibraryOperations::once(Entries<Shape, Operation>& entries, const Operation
       entries, [&](const auto& entry) { return entry.operation.get() == &operation; });
   if (entry->chosen) return;
   if (!room_to_choose_) {
-    room_to_choose_.emplace(MemoryKind::device)
-        .reserve(std::max(Gemm::most_workspace, Convolution::most_workspace));
+    CudaBuffer room(MemoryKind::device);
+    room.reserve(std::max(Gemm::most_workspace, Convolution::most_workspace));
+    room_to_choose_.emplace(std::move(room));
   }
   const std::lock_guard lock(choosing_mutex());
   choose(room_to_choose_->data());

@@ -70,7 +70,7 @@ class PeakNetModel : public DeviceModel {
   bool run_to_maps(const DeviceImages& images, const DeviceMaps& maps, void* opaque) override {
     auto* stream = static_cast<cudaStream_t>(opaque);
     Sized& sized = of_size(images, stream);
-    if (sized.graph && sized.program->images() == images) {
+    if (sized.graph && sized.recorded == images.values) {
       sized.graph->launch(stream);
       ++graph_launches_;
     } else {
@@ -90,6 +90,7 @@ class PeakNetModel : public DeviceModel {
       for (const DeviceImages& images : sizes) {
         Sized& sized = of_size(images, stream);
         sized.graph.emplace(stream, [&] { sized.program->run(images.values, stream); });
+        sized.recorded = images.values;
       }
       log_(fmt::format("device {}: CUDA graphs of {} sizes of micro-batch", device_, sizes.size()));
     } catch (const std::exception& error) {
@@ -109,6 +110,7 @@ class PeakNetModel : public DeviceModel {
   struct Sized {
     std::unique_ptr<PeakNetProgram> program;
     std::optional<RecordedGraph> graph;
+    const void* recorded = nullptr;  // the images that the graph reads
   };
 
   Sized& of_size(const DeviceImages& images, cudaStream_t stream) {
@@ -123,14 +125,19 @@ class PeakNetModel : public DeviceModel {
   Sized& add_size(const DeviceImages& images, cudaStream_t stream) {
     auto program = std::make_unique<PeakNetProgram>(*net_, libraries_, images, sums_);
     const std::byte* const before = memory_.data();
-    memory_.reserve(program->plan().bytes);
-    if (memory_.data() != before) {
-      for (Sized& sized : sizes_) sized.program->place(memory_.data());
-      forget_graphs();
+    try {
+      memory_.reserve(program->plan().bytes);
+      if (memory_.data() != before) {
+        for (Sized& sized : sizes_) sized.program->place(memory_.data());
+        forget_graphs();
+      }
+      program->place(memory_.data());
+      program->prepare(stream);
+      if (libraries_.settle()) forget_graphs();
+    } catch (...) {
+      sizes_.clear();  // their memory may be gone: they are made again when they are asked for
+      throw;
     }
-    program->place(memory_.data());
-    program->prepare(stream);
-    if (libraries_.settle()) forget_graphs();
     return sizes_.emplace_back(std::move(program), std::nullopt);
   }
 
