@@ -43,7 +43,9 @@ bool may_be_used(const CudnnDescriptor& configuration, Precision precision) {
   check(cudnnBackendGetAttribute(engine.get(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
                                  CUDNN_TYPE_NUMERICAL_NOTE, notes.size(), &count, notes.data()),
         "cudnnBackendGetAttribute");
-  return std::none_of(notes.begin(), notes.begin() + count, [&](auto note) {
+  // A newer library may have notes that the header does not know.
+  const auto known = std::min<std::int64_t>(count, notes.size());
+  return std::none_of(notes.begin(), notes.begin() + known, [&](auto note) {
     return note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC ||
            (precision == Precision::float32 && (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE ||
                                                 note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
@@ -72,7 +74,10 @@ Convolution::Convolution(cudnnHandle_t handle, const ConvolutionShape& shape)
       at_once_(images_at_once(shape)),
       graph_(handle, shape, at_once_) {
   find_configurations(CUDNN_HEUR_MODE_A);
-  if (configurations_.empty()) find_configurations(CUDNN_HEUR_MODE_FALLBACK);
+  // Without tensor cores, what is said to be fast may need gigabytes of workspace; these need none.
+  if (configurations_.empty() || shape.precision == Precision::float32) {
+    find_configurations(CUDNN_HEUR_MODE_FALLBACK);
+  }
   for (std::size_t plan = 0; plan < plans(); ++plan) {
     if (use_plan(plan)) return;
   }
@@ -109,8 +114,9 @@ std::optional<CudnnDescriptor> Convolution::built(std::size_t plan) const {
   CudnnDescriptor built(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   built.set(plan_handle, CUDNN_TYPE_HANDLE, handle_);
   built.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configurations_[plan]);
-  if (built.try_finalize() != CUDNN_STATUS_SUCCESS) return std::nullopt;
-  return built;
+  if (built.try_finalize() == CUDNN_STATUS_SUCCESS) return built;
+  static_cast<void>(cudaGetLastError());  // as in try_run()
+  return std::nullopt;
 }
 
 bool Convolution::use_plan(std::size_t plan) {
@@ -142,7 +148,10 @@ cudnnStatus_t Convolution::try_run(const CudnnDescriptor& plan, const Convolutio
     variant.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
     variant.finalize();
     const cudnnStatus_t code = cudnnBackendExecute(handle_, plan.get(), variant.get());
-    if (code != CUDNN_STATUS_SUCCESS) return code;
+    if (code == CUDNN_STATUS_SUCCESS) continue;
+    // A launch that failed would be reported by the next kernel's check.
+    static_cast<void>(cudaGetLastError());
+    return code;
   }
   return CUDNN_STATUS_SUCCESS;
 }

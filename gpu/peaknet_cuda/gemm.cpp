@@ -141,9 +141,13 @@ cublasStatus_t Gemm::try_run(const GemmOperands& operands, std::size_t algorithm
   const float one = 1;
   const float beta = shape_.add ? 1 : 0;
   const cublasLtMatmulHeuristicResult_t& chosen = algorithms_[algorithm];
-  return cublasLtMatmul(handle_, operation_.get(), &one, operands.weight, weight_.get(), operands.x,
-                        x_.get(), &beta, operands.out, out_.get(), operands.out, out_.get(),
-                        &chosen.algo, workspace, chosen.workspaceSize, stream);
+  const cublasStatus_t code =
+      cublasLtMatmul(handle_, operation_.get(), &one, operands.weight, weight_.get(), operands.x,
+                     x_.get(), &beta, operands.out, out_.get(), operands.out, out_.get(),
+                     &chosen.algo, workspace, chosen.workspaceSize, stream);
+  // A launch that failed would be reported by the next kernel's check.
+  if (code != CUBLAS_STATUS_SUCCESS) static_cast<void>(cudaGetLastError());
+  return code;
 }
 
 bool Gemm::try_algorithm(std::size_t algorithm, const GemmOperands& operands, void* workspace,

@@ -60,7 +60,6 @@ class Gemm {
   // device, library and shape.
   std::size_t algorithms() const { return algorithms_.size(); }
   std::size_t algorithm() const { return chosen_; }
-  void use_algorithm(std::size_t algorithm) { chosen_ = algorithm; }
   // Takes it if it runs with these operands; `out` is overwritten. `workspace` as below.
   bool try_algorithm(std::size_t algorithm, const GemmOperands& operands, void* workspace,
                      cudaStream_t stream);

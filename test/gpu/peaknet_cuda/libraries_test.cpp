@@ -135,7 +135,7 @@ TEST_CASE("3x3 convolutions, small images") {
         REQUIRE(convolution.workspace_bytes() <= Convolution::most_workspace);
         convolution.run(operands, workspace.data(), nullptr);
         check_near(out.values(), expected, precision, 5);
-        // Every plan takes seconds to build: one shape will do.
+        // All plans take a while: one shape will do.
         if (from != 32 || to != 32 || grid.images != 3) continue;
         CHECK(convolution.use_fastest(operands, workspace.data(), Convolution::most_workspace,
                                       nullptr) > 0);
