@@ -109,6 +109,8 @@ PlacedPeakNet::PlacedPeakNet(const FoldedPeakNet& network, Precision precision)
   counter.parts(network);
   memory_.reserve(counter.bytes());
   parts_ = Placer(memory_.data(), precision).parts(network);
+  // The last copy may be on its way still, and streams do not wait for it.
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
 
 }  // namespace pnflow
