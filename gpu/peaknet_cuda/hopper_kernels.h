@@ -40,9 +40,10 @@ void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const
 // with `fused` as fuse_with_deeper() and fuse_with_shallower() have it, rounded to bfloat16 as
 // there. Replaces them, a Gemm without an epilogue and norm_gelu_add(). `weight` is (channels,
 // channels). `out` is none of the inputs. For 256 channels, and images that are large enough: of
-// those with fewer pixels a block has one tile or two, and three kernels are faster.
+// those with fewer pixels a block has one tile or two, and three kernels are faster. Values of an
+// image, and of the shallower level's four times as many, are counted in int.
 constexpr bool bifpn_node_takes(std::size_t channels, std::size_t pixels_of_image) {
-  return channels == 256 && pixels_of_image >= 8192;
+  return channels == 256 && pixels_of_image >= 8192 && pixels_of_image < std::size_t{1} << 21U;
 }
 void bifpn_node_up(const float (&shares)[2], const DeviceAffine& norm, const PixelGrid& deeper_grid,
                    const void* weight, const void* p, const void* deeper, void* out,
