@@ -30,7 +30,7 @@ racecheck=(compute-sanitizer --tool racecheck --error-exitcode 1 "$binaries/pnfl
   "--test-case=*small images*,bits*,an image*,a mask*")
 memcheck=(compute-sanitizer --tool memcheck --error-exitcode 1 "$binaries/pnflow_cuda_tests")
 peaknet_kernels=("$binaries/pnflow_peaknet_cuda_tests" "--test-case=*small images*"
-  "--test-case-exclude=*matrix products*,*convolutions*")
+  "--test-case-exclude=*matrix products*,*convolutions*,*chosen once*")
 
 gpu_tests() {
   step "CUDA tests" "$binaries/pnflow_cuda_tests" || failed=true
