@@ -176,8 +176,10 @@ std::vector<std::unique_ptr<DeviceModel>> PeakNetModelFactory::make(
                            to_string(weights.config)));
   check_channels(weights.config, settings.weights);
   const FoldedPeakNet folded = fold_peaknet(weights);
-  if (!cache_) {
-    cache_ = std::make_shared<AlgorithmCache>(algorithm_cache_file(), settings.log);
+  std::shared_ptr<AlgorithmCache> cache = cache_.lock();
+  if (!cache) {
+    cache = std::make_shared<AlgorithmCache>(algorithm_cache_file(), settings.log);
+    cache_ = cache;
   }
   std::map<int, std::shared_ptr<const PlacedPeakNet>> placed;
   std::vector<std::unique_ptr<DeviceModel>> models;
@@ -185,7 +187,7 @@ std::vector<std::unique_ptr<DeviceModel>> PeakNetModelFactory::make(
     const DeviceScope current(device);
     std::shared_ptr<const PlacedPeakNet>& net = placed[device];
     if (!net) net = std::make_shared<const PlacedPeakNet>(folded, settings.precision);
-    models.push_back(make_peaknet_model(net, cache_, device, settings));
+    models.push_back(make_peaknet_model(net, cache, device, settings));
   }
   return models;
 }

@@ -22,7 +22,8 @@ class PeakNetModelFactory : public DeviceModelFactory {
   std::vector<std::unique_ptr<DeviceModel>> make(const EngineSettings& settings) const override;
 
  private:
-  mutable std::shared_ptr<AlgorithmCache> cache_;
+  // Of the models that there are: it logs to the run in which the first of them was made.
+  mutable std::weak_ptr<AlgorithmCache> cache_;
 };
 
 }  // namespace pnflow
