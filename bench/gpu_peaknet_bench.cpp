@@ -94,7 +94,7 @@ class Bench {
   }
 
  private:
-  // The largest activation: 4 x 96 or 256 channels at 480x480, of a batch of 16.
+  // Room for 4 x 96 channels at 480x480 of a batch of 12, or for 256 behind its first half.
   static constexpr std::size_t large = std::size_t{3} << 30U;
 
   PixelGrid grid(std::size_t level) const { return {batch_, side >> level, side >> level}; }
