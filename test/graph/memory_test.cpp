@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <new>
 #include <vector>
 
@@ -12,17 +11,18 @@ using pnflow::BlockPool;
 namespace {
 
 struct Backing {
+  static constexpr std::align_val_t alignment{64};
   int acquired = 0, released = 0;
   bool full = false;
   BlockPool pool() {
     return {[this](std::size_t bytes) {
               if (full) throw std::bad_alloc();
               ++acquired;
-              return static_cast<std::byte*>(std::aligned_alloc(64, bytes));
+              return static_cast<std::byte*>(::operator new(bytes, alignment));
             },
             [this](std::byte* block, std::size_t) {
               ++released;
-              std::free(block);
+              ::operator delete(block, alignment);
             }};
   }
 };
