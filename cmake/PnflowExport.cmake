@@ -20,7 +20,7 @@ install(TARGETS pnflow pnflow_graph EXPORT pnflow
         FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/pnflow")
 
 from_to(module_to_lib "${module_directory}" "${CMAKE_INSTALL_LIBDIR}")
-foreach(module IN ITEMS pnflow_torch pnflow_cuda)
+foreach(module IN ITEMS pnflow_torch pnflow_cuda pnflow_peaknet)
   if(TARGET ${module})
     set_property(TARGET ${module} PROPERTY INSTALL_RPATH "${module_to_lib}")
     install(TARGETS ${module} LIBRARY DESTINATION "${module_directory}")
