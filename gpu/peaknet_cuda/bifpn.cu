@@ -65,12 +65,7 @@ __global__ void __launch_bounds__(threads)
                 place.x, up);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    Eight sum = unpack(own[i]);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) {
-      sum.v[k] = fmaf(share_p, sum.v[k], share_deeper * up[i].v[k]);
-    }
-    store(out + cell.at[i], sum);
+    store(out + cell.at[i], fuse_pixel(share_p, own[i], share_deeper, up[i]));
   }
 }
 
@@ -91,20 +86,7 @@ __global__ void __launch_bounds__(threads)
   Packed<T> packed[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) packed[i] = load_constant(shallower + cell.at[i]);
-  Eight mean = {};
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const Eight values = unpack(packed[i]);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) mean.v[k] += 0.25F * values.v[k];
-  }
-  const Eight of_p = unpack(packed_p);
-  const Eight of_m = unpack(packed_m);
-#pragma unroll
-  for (int k = 0; k < 8; ++k) {
-    mean.v[k] = fmaf(share_p, of_p.v[k], fmaf(share_m, of_m.v[k], share_shallower * mean.v[k]));
-  }
-  store(out + at, mean);
+  store(out + at, fuse_pixel(share_p, packed_p, share_m, packed_m, share_shallower, packed));
 }
 
 // Some lanes to a pixel, and so many pixels in flight that a lane has 4 reads of each input or so.

@@ -83,12 +83,8 @@ __device__ __forceinline__ void fuse_up(const NodeInputs& in, const Shares& shar
     upsample_middle([&](int i, int j) { return unpack(about[i][j]); }, up);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      Eight sum = unpack(own[i]);
-#pragma unroll
-      for (int k = 0; k < 8; ++k) {
-        sum.v[k] = fmaf(shares.p, sum.v[k], shares.other * up[i].v[k]);
-      }
-      store((2 * cell_y + i / 2) * tile_side + 2 * cell_x + i % 2, sum);
+      store((2 * cell_y + i / 2) * tile_side + 2 * cell_x + i % 2,
+            fuse_pixel(shares.p, own[i], shares.other, up[i]));
     }
   }
 }
@@ -113,20 +109,7 @@ __device__ __forceinline__ void fuse_down(const NodeInputs& in, const Shares& sh
       packed[i] =
           load_constant(shallower + ((2 * y + i / 2) * 2 * map.width + 2 * x + i % 2) * channels);
     }
-    Eight sum = {};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const Eight values = unpack(packed[i]);
-#pragma unroll
-      for (int k = 0; k < 8; ++k) sum.v[k] += 0.25F * values.v[k];
-    }
-    const Eight of_p = unpack(packed_p);
-    const Eight of_m = unpack(packed_m);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) {
-      sum.v[k] = fmaf(shares.p, of_p.v[k], fmaf(shares.m, of_m.v[k], shares.other * sum.v[k]));
-    }
-    store(row, sum);
+    store(row, fuse_pixel(shares.p, packed_p, shares.m, packed_m, shares.other, packed));
   }
 }
 
