@@ -61,10 +61,10 @@ class DeviceModel {
   // Enqueues the network's work on `stream`, a cudaStream_t, and returns without waiting for it.
   // The logits have the size of the images. Throws DataError: "inference" when the model cannot
   // take such images, "wrong logits" when it answers something else, "out of device memory".
-  virtual DeviceLogits run(const DeviceImages& images, void* stream) = 0;
+  virtual DeviceLogits run(const DeviceImages& images, void* stream);
 
-  // Does the same and decides, for a model that does so without logits in memory: class 1 where its
-  // logit is the greater one. False, nothing being done: the pipeline calls run() and decides.
+  // In its place, for a model that decides without logits in memory: class 1 where its logit is the
+  // greater one. False, nothing being done: the model has run(), and the pipeline decides.
   virtual bool run_to_maps(const DeviceImages&, const DeviceMaps&, void* /*stream*/) {
     return false;
   }

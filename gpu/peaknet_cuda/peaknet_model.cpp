@@ -47,26 +47,6 @@ class PeakNetModel : public DeviceModel {
         log_(settings.log),
         libraries_(std::move(cache)) {}
 
-  DeviceLogits run(const DeviceImages& images, void* opaque) override {
-    auto* stream = static_cast<cudaStream_t>(opaque);
-    const std::size_t pixels = images.height * images.width;
-    MapGeometry geometry;
-    geometry.map_height = images.height;
-    geometry.map_width = images.width;
-    maps_.reserve(images.images * geometry.map_bytes(MapFormat::bits));
-    logits_.reserve(images.images * 2 * pixels * sizeof(float));
-    auto* const logits = reinterpret_cast<float*>(logits_.data());
-    run_to_maps(images, {images.images, geometry, MapFormat::bits, maps_.data(), logits}, stream);
-    const auto signed_pixels = static_cast<std::int64_t>(pixels);
-    return {logits,
-            Precision::float32,
-            2 * signed_pixels,
-            signed_pixels,
-            static_cast<std::int64_t>(images.width),
-            1,
-            nullptr};
-  }
-
   bool run_to_maps(const DeviceImages& images, const DeviceMaps& maps, void* opaque) override {
     auto* stream = static_cast<cudaStream_t>(opaque);
     Sized& sized = of_size(images, stream);
@@ -154,8 +134,6 @@ class PeakNetModel : public DeviceModel {
   LibraryOperations libraries_;
   CudaBuffer memory_{MemoryKind::device};  // in which all programs work, one after the other
   std::vector<Sized> sizes_;
-  CudaBuffer maps_{MemoryKind::device};  // of run()
-  CudaBuffer logits_{MemoryKind::device};
   std::atomic<std::uint64_t> graph_launches_ = 0;
 };
 
