@@ -9,10 +9,6 @@ namespace pnflow {
 
 namespace {
 
-std::size_t room_of(const Lifetime& life) {
-  return (life.bytes + MemoryPlan::alignment - 1) / MemoryPlan::alignment * MemoryPlan::alignment;
-}
-
 bool meet(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
 
 struct Place {
@@ -44,29 +40,18 @@ MemoryPlan plan_memory(std::span<const Lifetime> lifetimes) {
   plan.offsets.resize(lifetimes.size());
   std::vector<std::size_t> placed;
   for (const std::size_t i : order) {
-    const std::size_t room = room_of(lifetimes[i]);
+    const std::size_t room = MemoryPlan::room_of(lifetimes[i].bytes);
     std::vector<Place> taken;
     for (const std::size_t other : placed) {
       if (!meet(lifetimes[i], lifetimes[other])) continue;
-      taken.push_back({plan.offsets[other], plan.offsets[other] + room_of(lifetimes[other])});
+      taken.push_back(
+          {plan.offsets[other], plan.offsets[other] + MemoryPlan::room_of(lifetimes[other].bytes)});
     }
     plan.offsets[i] = lowest_gap(taken, room);
     plan.bytes = std::max(plan.bytes, plan.offsets[i] + room);
     placed.push_back(i);
   }
   return plan;
-}
-
-std::size_t least_memory(std::span<const Lifetime> lifetimes) {
-  std::size_t most = 0;
-  for (const Lifetime& at : lifetimes) {  // the most is reached where something begins
-    std::size_t alive = 0;
-    for (const Lifetime& life : lifetimes) {
-      if (life.first <= at.first && at.first <= life.last) alive += room_of(life);
-    }
-    most = std::max(most, alive);
-  }
-  return most;
 }
 
 }  // namespace pnflow

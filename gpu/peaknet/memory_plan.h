@@ -16,8 +16,12 @@ struct Lifetime {
 // Where intermediate results lie in one block of memory.
 struct MemoryPlan {
   static constexpr std::size_t alignment = 256;  // of each, in bytes, as cudaMalloc's
-  std::vector<std::size_t> offsets;              // in the order of the lifetimes
-  std::size_t bytes = 0;                         // of the block
+  // What something of so many bytes takes up.
+  static constexpr std::size_t room_of(std::size_t bytes) {
+    return (bytes + alignment - 1) / alignment * alignment;
+  }
+  std::vector<std::size_t> offsets;  // in the order of the lifetimes
+  std::size_t bytes = 0;             // of the block
 };
 
 // Gives each result a place of its own from its first step to its last. Two results share memory
@@ -25,8 +29,5 @@ struct MemoryPlan {
 // largest are placed first, each in the lowest gap that is free all its life. Throws
 // std::invalid_argument: a life that ends before it begins.
 MemoryPlan plan_memory(std::span<const Lifetime> lifetimes);
-
-// The most that is alive in one step: no plan can do with less.
-std::size_t least_memory(std::span<const Lifetime> lifetimes);
 
 }  // namespace pnflow

@@ -7,12 +7,11 @@
 #include <cstdint>
 
 #include "gpu/cuda/cuda_check.h"
+#include "gpu/peaknet/memory_plan.h"
 
 namespace pnflow {
 
 namespace {
-
-constexpr std::size_t alignment = 256;
 
 std::vector<std::uint16_t> rounded(const Values& values, Precision precision) {
   std::vector<std::uint16_t> bits(values.size());
@@ -86,7 +85,7 @@ class Placer {
   const void* put(const std::vector<Value>& values) {
     const std::size_t bytes = values.size() * sizeof(Value);
     std::byte* const at = memory_ == nullptr ? nullptr : memory_ + used_;
-    used_ += (bytes + alignment - 1) / alignment * alignment;
+    used_ += MemoryPlan::room_of(bytes);
     if (at != nullptr) {
       check(cudaMemcpy(at, values.data(), bytes, cudaMemcpyHostToDevice), "cudaMemcpy of weights");
     }

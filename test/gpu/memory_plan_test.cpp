@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 #include <stdexcept>
 
@@ -22,6 +23,19 @@ bool sound(const std::vector<Lifetime>& lives, const MemoryPlan& plan) {
     }
   }
   return true;
+}
+
+// The most that is alive in one step: no plan can do with less.
+std::size_t least_memory(const std::vector<Lifetime>& lives) {
+  std::size_t most = 0;
+  for (const Lifetime& at : lives) {  // the most is reached where something begins
+    std::size_t alive = 0;
+    for (const Lifetime& life : lives) {
+      if (life.first <= at.first && at.first <= life.last) alive += MemoryPlan::room_of(life.bytes);
+    }
+    most = std::max(most, alive);
+  }
+  return most;
 }
 
 }  // namespace
