@@ -63,9 +63,10 @@ def network_settings(engine: str, weights: pathlib.Path, batch: int,
             f"infer.pad={{height: {pixels}, width: {pixels}}}"]
 
 
-def network_run(engine: str, weights: pathlib.Path, batch: int, *settings: str) -> dict:
+def network_run(engine: str, weights: pathlib.Path, batch: int, *settings: str,
+                pixels: int = SIZE) -> dict:
     """The report of it."""
-    return pnflow_run(*network_settings(engine, weights, batch), *settings)
+    return pnflow_run(*network_settings(engine, weights, batch, pixels), *settings)
 
 
 def table(head: list[str], rows: list[list]) -> None:
@@ -195,9 +196,9 @@ def network(options: argparse.Namespace) -> dict:
         for batch in options.batches:
             limit = alone(engine, weights, batch, min(options.seconds, 30), options.pixels)
             events = int(limit * options.seconds) // batch * batch
-            settings = network_settings(engine, weights, batch, options.pixels)
-            report = pnflow_run(*settings, f"source.count={events}", f"q1.capacity={4 * batch}",
-                                f"window={4 * batch + 8}")
+            report = network_run(engine, weights, batch, f"source.count={events}",
+                                 f"q1.capacity={4 * batch}", f"window={4 * batch + 8}",
+                                 pixels=options.pixels)
             of = figures(report)
             if options.reports:
                 options.reports.mkdir(exist_ok=True)

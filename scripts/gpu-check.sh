@@ -36,6 +36,8 @@ gpu_tests() {
   step "CUDA tests" "$binaries/pnflow_cuda_tests" || failed=true
   step "PeakNet's kernels" "$binaries/pnflow_peaknet_cuda_tests" || failed=true
   step "client tests" "$python" -m pytest -q test/clients/test_gpu{,_graphs}.py || failed=true
+  step "PeakNet part by part" "$python" -m pytest -q test/clients/test_peaknet_engine.py -k on_a_gpu ||
+    failed=true
   if command -v compute-sanitizer >/dev/null; then
     step "memcheck" "${memcheck[@]}" || failed=true
     step "racecheck" "${racecheck[@]}" || failed=true

@@ -29,11 +29,11 @@ struct ConvolutionOperands {
   void* out = nullptr;           // channels-last
 };
 
-// A 3x3 convolution with bias and zeros about the image, by cuDNN; sums are float32, in the
-// same order each time, and float32 is not cut to TF32. Through the
-// graph interface: the older one has less than two thirds of its speed on Hopper. Where there are
-// more values than the library counts in 32 bits, it is asked for some images after the other. For
-// one thread at a time; the handle must outlive it.
+// A 3x3 convolution with bias and zeros about the image, by cuDNN; sums are float32, in the same
+// order each time, and float32 is not cut to TF32. Through the graph interface: the older one has
+// less than two thirds of its speed on Hopper. Where there are more values than the library counts
+// in 32 bits, it is asked for some images after the other. For one thread at a time; the handle
+// must outlive it.
 class Convolution {
  public:
   static constexpr std::size_t most_workspace = std::size_t{512} << 20U;
