@@ -19,11 +19,14 @@ namespace {
 constexpr std::string_view how_to_get_torch =
     "engines 'torchscript', 'aoti' and 'peaknet' are a module of their own; "
     "scripts/build.sh default builds it";
+constexpr std::string_view how_to_get_peaknet =
+    "engine 'peaknet' on GPUs is a module of its own; scripts/build.sh default builds it where "
+    "there are nvcc and cuDNN";
 constexpr std::string_view how_to_get_cuda =
     "what runs on GPUs is a module of its own; scripts/build.sh default builds it where there is "
     "nvcc; 'devices: cpu' runs without";
 
-// The module that an engine comes from; empty: none.
+// The module that an engine on the CPU comes from; empty: none.
 std::string_view module_of(const std::string& engine) {
   return engine == "torchscript" || engine == "aoti" || engine == "peaknet" ? "torch" : "";
 }
@@ -56,8 +59,10 @@ std::vector<std::unique_ptr<InferenceEngine>> make_pipelines(Registry& registry,
   }
   std::shared_ptr<DeviceModelFactory> models;
   if (!settings.weights.empty()) {
+    const bool own = settings.name == "peaknet";
     models = find<DeviceModelFactory>(registry, device_model_interface, settings.name,
-                                      module_of(settings.name), how_to_get_torch);
+                                      own ? "peaknet" : module_of(settings.name),
+                                      own ? how_to_get_peaknet : how_to_get_torch);
   }
   return pipelines->make(settings, models.get());
 }

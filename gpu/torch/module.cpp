@@ -25,7 +25,7 @@ void pnflow_register(pnflow::Registry& registry) {
   }
 #ifdef PNFLOW_TORCH_CUDA
   const std::shared_ptr<DeviceModelFactory> models = std::make_shared<TorchDeviceModelFactory>();
-  for (const char* name : {"torchscript", "aoti", "peaknet"}) {
+  for (const char* name : {"torchscript", "aoti"}) {
     registry.offer(std::string(device_model_interface), name, models);
   }
 #endif

@@ -218,6 +218,15 @@ def test_every_part_is_near_pytorchs_on_a_gpu(tmp_path, torch, networks, name, s
         assert difference <= near * largest, (part, difference, largest)
 
 
+@pytest.mark.skipif(not gpus(), reason="there is no GPU")
+def test_channels_that_the_gpu_kernels_cannot_have_are_refused(tmp_path, networks):
+    path, _ = networks["odd"]
+    with Run(tmp_path, simulated({}, infer={"engine": "peaknet", "weights": str(path),
+                                            "devices": [0]})) as run:
+        assert run.wait() == 1
+    assert "channels are multiples of 8 up to 3072, and 20 is not" in run.output, run.output
+
+
 # ---------------------------------------------------------------- files of weights
 
 def as_state(network):
