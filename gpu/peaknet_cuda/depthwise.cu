@@ -14,11 +14,9 @@ void launch(const DeviceAffine& linear, std::size_t channels, const PixelGrid& g
             void* out, const Range& range, cudaStream_t stream) {
   const std::size_t pairs = norm ? channels / 2 : divisor_up_to(channels / 2, general_threads);
   const std::size_t slices = channels / 2 / pairs;
-  std::size_t side_by_side = static_cast<std::size_t>(threads_for(fixed_channels)) / pairs;
-  if (fixed_channels == 0) {
-    side_by_side = std::min<std::size_t>(std::max<std::size_t>(1, general_threads / pairs),
-                                         blocks(grid.width, columns));
-  }
+  std::size_t side_by_side = std::min<std::size_t>(
+      std::max<std::size_t>(1, general_threads / pairs), blocks(grid.width, columns));
+  if constexpr (fixed_channels > 0) side_by_side = side_by_side_for(fixed_channels);
   const std::size_t threads = (pairs * side_by_side + warp - 1) / warp * warp;
   const std::size_t across = blocks(grid.width, columns * side_by_side);
   const std::size_t at_once =
@@ -29,7 +27,8 @@ void launch(const DeviceAffine& linear, std::size_t channels, const PixelGrid& g
                                ? grid.height
                                : strip_rows(grid.height, across * slices * grid.images, at_once);
   // What any kernel may have without asking: two channels to a thread.
-  static_assert(std::size_t{2} * window * columns * most_threads * sizeof(T) <= 48 << 10U);
+  static_assert(std::size_t{2} * window * columns * threads_for(fixed_channels) * sizeof(T) <=
+                48 << 10U);
   const std::size_t bytes = norm ? window * columns * side_by_side * channels * sizeof(T) : 0;
   const Strips strips{static_cast<int>(grid.height),  static_cast<int>(grid.width),
                       static_cast<int>(channels),     static_cast<int>(pairs),
@@ -47,11 +46,13 @@ void launch(const DeviceAffine& linear, std::size_t channels, const PixelGrid& g
 template <int columns, class T, class Pair>
 void choose(const DeviceAffine& linear, std::size_t channels, const PixelGrid& grid, const void* x,
             void* out, const Range& range, cudaStream_t stream) {
-  const auto start = [&]<int fixed, bool norm = true>() {
-    launch<fixed, columns, T, Pair, norm>(linear, channels, grid, x, out, range, stream);
+  const auto start = [&]<int fixed, bool norm = true, int own_columns = columns>() {
+    launch<fixed, own_columns, T, Pair, norm>(linear, channels, grid, x, out, range, stream);
   };
+  // Of pairs of float16 there is room for more, which pays for the largest images.
+  constexpr int most_columns = columns == 4 ? 6 : columns;
   switch (channels) {
-    case 96: return start.template operator()<96>();
+    case 96: return start.template operator()<96, true, most_columns>();
     case 192: return start.template operator()<192>();
     case 384: return start.template operator()<384>();
     case 768: return start.template operator()<768>();

@@ -29,19 +29,20 @@ struct Range {
 // Channels of the base model have a kernel of their own, whose offsets are constants.
 constexpr int threads_for(int channels) { return channels == 768 || channels == 0 ? 384 : 192; }
 constexpr int least_blocks_for(int channels) { return threads_for(channels) == 384 ? 1 : 2; }
+constexpr int side_by_side_for(int channels) { return threads_for(channels) / (channels / 2); }
 
 // Normalises the pixels of a ring of 7 rows in shared memory, [7][columns][channels].
 template <class T>
-__device__ void normalise_ring(const unsigned char* shared, const Strips& strips, int channels,
-                               int columns, int first_row, int first_column, int begin, int end,
-                               T* out) {
-  const LaneChannels<norm_pieces> mine(strips.norm_lanes, channels);
-  const int threads = static_cast<int>(blockDim.x);
-  const int jobs = window * columns * strips.norm_lanes;
+__device__ __forceinline__ void normalise_ring(const unsigned char* shared, const Strips& strips,
+                                               int channels, int lanes, int threads, int columns,
+                                               int first_row, int first_column, int begin, int end,
+                                               T* out) {
+  const LaneChannels<norm_pieces> mine(lanes, channels);
+  const int jobs = window * columns * lanes;
 #pragma unroll 1
   for (int job = static_cast<int>(threadIdx.x); job < (jobs + threads - 1) / threads * threads;
        job += threads) {
-    const int pixel = job < jobs ? job / strips.norm_lanes : 0;
+    const int pixel = job < jobs ? job / lanes : 0;
     const int y = first_row + pixel / columns;
     const int x = first_column + pixel % columns;
     Eight values[norm_pieces] = {};
@@ -83,15 +84,20 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
   if (range.only_images && range.only_images[blockIdx.z] == 0) return;
   using Memory = PairInMemory<T>;
   using Raw = typename Memory::Type;
-  const int pairs = fixed_channels > 0 ? fixed_channels / 2 : strips.pairs;
-  const int all_pairs = fixed_channels > 0 ? fixed_channels / 2 : strips.channels / 2;
-  const int threads = pairs * strips.side_by_side;  // that convolve
-  const bool works = fixed_channels > 0 || static_cast<int>(threadIdx.x) < threads;
+  constexpr bool fixed = fixed_channels > 0;
+  const int pairs = fixed ? fixed_channels / 2 : strips.pairs;
+  const int all_pairs = fixed ? fixed_channels / 2 : strips.channels / 2;
+  const int side_by_side =
+      fixed ? side_by_side_for(fixed_channels > 0 ? fixed_channels : 2) : strips.side_by_side;
+  const int norm_lanes =
+      fixed ? static_cast<int>(lanes_of_three(fixed_channels)) : strips.norm_lanes;
+  const int threads = pairs * side_by_side;  // that convolve
+  const bool works = fixed || static_cast<int>(threadIdx.x) < threads;
   const int thread = works ? static_cast<int>(threadIdx.x) : 0;
   const int slice = norm ? 0 : static_cast<int>(blockIdx.x) / strips.across;
   const int pair = slice * pairs + thread % pairs;
   const int side = thread / pairs;
-  const int wide = columns * strips.side_by_side;
+  const int wide = columns * side_by_side;
   const int first_column = (static_cast<int>(blockIdx.x) - slice * strips.across) * wide;
   const int column = first_column + side * columns;
   const int begin = static_cast<int>(blockIdx.y) * strips.rows;
@@ -121,7 +127,7 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
 #pragma unroll
     for (int t = 0; t < columns; ++t) sums[i][t] = start;
   }
-  bool in_range = true;
+  Largest<Pair> largest;
   Raw next[columns + 2 * reach];
   const auto read = [&](int y) {
     const unsigned there = y >= 0 && y < strips.height ? inside : 0U;
@@ -151,20 +157,20 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
           }
         }
       }
+      const int to = y + i - reach;  // the output row that ky = 6 has completed
+      const bool own_row = to >= begin && to < end;
 #pragma unroll
       for (int t = 0; t < columns; ++t) {
-        Pair& sum = sums[(i + 1) % window][t];  // ky = 6: output row y + i - 3 is complete
+        Pair& sum = sums[(i + 1) % window][t];
         const Raw done = Memory::write(sum);
-        const int to = y + i - reach;
-        const bool wanted = works && to >= begin && to < end && column + t < strips.width;
-        in_range &= !wanted || sum.in_range();
+        if (own_row) largest.see(sum);
         sum = start;
         if constexpr (norm) {
           if (works) {
             reinterpret_cast<Raw*>(shared)[(i * wide + side * columns + t) * pairs + pair] = done;
           }
         } else {
-          if (wanted) {
+          if (works && own_row && column + t < strips.width) {
             reinterpret_cast<Raw*>(out + image)[to * row_pairs + (column + t) * all_pairs + pair] =
                 done;
           }
@@ -173,12 +179,13 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
     }
     if constexpr (norm) {
       __syncthreads();
-      normalise_ring<T>(shared, strips, 2 * pairs, wide, y - reach, first_column, begin, end,
-                        out + image);
+      normalise_ring<T>(shared, strips, 2 * pairs, norm_lanes,
+                        fixed ? threads : static_cast<int>(blockDim.x), wide, y - reach,
+                        first_column, begin, end, out + image);
       __syncthreads();
     }
   }
-  if (!in_range) atomicOr(range.exceeded + blockIdx.z, 1U);
+  if (!largest.in_range()) atomicOr(range.exceeded + blockIdx.z, 1U);
 }
 
 }  // namespace pnflow::device

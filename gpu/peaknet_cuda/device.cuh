@@ -160,6 +160,7 @@ struct LaneChannels {
 
   // Takes the mean off, and returns 1 / deviation.
   __device__ float centre(Eight (&x)[pieces], int channels) const {
+    const float share = 1.0F / static_cast<float>(channels);
     float sum = 0;
 #pragma unroll
     for (int k = 0; k < pieces; ++k) {
@@ -167,7 +168,7 @@ struct LaneChannels {
 #pragma unroll
       for (int i = 0; i < 8; ++i) sum += x[k].v[i];
     }
-    const float mean = sum_over(sum, lanes) / static_cast<float>(channels);
+    const float mean = sum_over(sum, lanes) * share;
     float squares = 0;
 #pragma unroll
     for (int k = 0; k < pieces; ++k) {
@@ -178,7 +179,7 @@ struct LaneChannels {
         squares = fmaf(x[k].v[i], x[k].v[i], squares);
       }
     }
-    return rsqrtf(sum_over(squares, lanes) / static_cast<float>(channels) + layer_norm_eps);
+    return rsqrtf(fmaf(sum_over(squares, lanes), share, layer_norm_eps));
   }
 };
 
