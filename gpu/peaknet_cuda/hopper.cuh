@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cuda.h>
+
 #include <cstdint>
 
 #include "gpu/peaknet_cuda/device.cuh"
@@ -150,14 +152,37 @@ __device__ __forceinline__ std::uint32_t shared_address(const void* shared) {
 __device__ __forceinline__ void copy_piece(std::uint32_t to, const void* from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 }
-// Makes a group of this thread's copies since the last group.
-__device__ __forceinline__ void end_copies() {
-  asm volatile("cp.async.commit_group;" ::: "memory");
+// Until all pieces that this thread copies are there.
+__device__ __forceinline__ void await_pieces() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+
+// A barrier, 8 bytes in shared memory, at which threads wait for tiles. One thread makes it, before
+// a __syncthreads() that all of its users pass.
+__device__ __forceinline__ void make_tile_barrier(std::uint32_t barrier) {
+  asm volatile(
+      "mbarrier.init.shared::cta.b64 [%0], 1;\nfence.mbarrier_init.release.cluster;" ::"r"(barrier)
+      : "memory");
 }
-// Until all of this thread's groups but the last `pending` are there.
-template <int pending>
-__device__ __forceinline__ void await_copies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+// Asks for a tile of tile_map() from `first_pixel`, of `bytes`. One thread does it, when no product
+// reads what was in that place.
+__device__ __forceinline__ void copy_tile(std::uint32_t to, const CUtensorMap& map, int first_pixel,
+                                          int bytes, std::uint32_t barrier) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+               : "memory");
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], "
+      "[%1, {%2, %3, %2}], [%4];" ::"r"(to),
+      "l"(&map), "r"(0), "r"(first_pixel), "r"(barrier)
+      : "memory");
+}
+// Until the tile is there, and products can see it. `turn` is 0 for the first tile that this
+// barrier is for, 1 for the next one, 0 again, ...
+__device__ __forceinline__ void await_tile(std::uint32_t barrier, int turn) {
+  asm volatile(
+      "{\n.reg .pred there;\nwaiting:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 there, [%0], %1;\n@!there bra waiting;\n}\n" ::"r"(
+          barrier),
+      "r"(turn)
+      : "memory");
 }
 
 }  // namespace pnflow::device
