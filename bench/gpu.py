@@ -54,6 +54,22 @@ def figures(report: dict) -> dict:
     return {name: figure["value"] for name, figure in group.items()}
 
 
+def graph_to_peaks() -> dict:
+    """GRAPH with find_peaks behind infer: from images to peaks."""
+    return {
+        "pnflow": 1, "name": "gpu-network", "window": 24,
+        "nodes": {
+            "source": {"type": "sim_source", "shape": [SIZE, SIZE], "dtype": "float32",
+                       "events_per_message": 1, "count": 800, "preload": 16, "truth": False},
+            "q1": {"type": "limiter", "capacity": 16},
+            "infer": {"type": "infer", "engine": "none", "devices": [0], "batch_size": 8,
+                      "pad": {"height": SIZE, "width": SIZE}},
+            "q2": {"type": "limiter", "capacity": 16},
+            "peaks": {"type": "find_peaks", "workers": 2},
+            "end": {"type": "null_sink"}},
+        "edges": ["source -> q1 -> infer -> q2 -> peaks -> end"]}
+
+
 def network_settings(engine: str, weights: pathlib.Path, batch: int,
                      pixels: int = SIZE) -> list[str]:
     """Of a run in which messages are single events of pixels x pixels."""
@@ -65,8 +81,11 @@ def network_settings(engine: str, weights: pathlib.Path, batch: int,
 
 def network_run(engine: str, weights: pathlib.Path, batch: int, *settings: str,
                 pixels: int = SIZE) -> dict:
-    """The report of it."""
-    return pnflow_run(*network_settings(engine, weights, batch, pixels), *settings)
+    """The report of it, up to peaks."""
+    with tempfile.TemporaryDirectory() as directory:
+        graph = pathlib.Path(directory) / "network.yaml"
+        graph.write_text(json.dumps(graph_to_peaks()))
+        return pnflow_run(*network_settings(engine, weights, batch, pixels), *settings, graph=graph)
 
 
 def table(head: list[str], rows: list[list]) -> None:

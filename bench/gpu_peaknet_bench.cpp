@@ -214,7 +214,7 @@ class Bench {
       const PixelGrid pixels = grid(level);
       const auto bytes = 2.0 * static_cast<double>(pixels.all() * features);
       const int nodes = bifpn_blocks * (level == 0 || level == 3 ? 1 : 2);
-      const bool own = runs_hopper_kernels() && bifpn_node_takes(features, pixels.of_image());
+      const bool own = runs_hopper_kernels() && bifpn_node_takes(features, pixels.of_image(), 1);
       const auto name = [own](const std::string& op) { return own ? "(" + op + ")" : op; };
       const int times = own ? 0 : bifpn_blocks;
       const double operations = bytes * features;

@@ -1,4 +1,3 @@
-#include "gpu/peaknet_cuda/bilinear.cuh"
 #include "gpu/peaknet_cuda/hopper.cuh"
 #include "gpu/peaknet_cuda/hopper_kernels.h"
 
@@ -30,6 +29,21 @@ struct NodeMap {
   int at_once;  // tiles of a block
 };
 
+// What is multiplied with pairs of bfloat16 without being one: the sum of two.
+struct Share {
+  __nv_bfloat162 most, rest;
+
+  __device__ explicit Share(float share)
+      : most(__float2bfloat162_rn(share)),
+        rest(__float2bfloat162_rn(share - __low2float(__float2bfloat162_rn(share)))) {}
+};
+// The sum of pairs by their shares. What is small comes first.
+__device__ __forceinline__ __nv_bfloat162 sum_of(const Share& share_a, __nv_bfloat162 a,
+                                                 const Share& share_b, __nv_bfloat162 b) {
+  const __nv_bfloat162 rest = __hfma2(a, share_a.rest, __hmul2(b, share_b.rest));
+  return __hfma2(a, share_a.most, __hfma2(b, share_b.most, rest));
+}
+
 struct Shares {
   float p, m, other;
 };
@@ -47,70 +61,124 @@ struct Tile {
   std::size_t first_other;  // of the other level's
 };
 
-// Calls store(row of the tile, values) for the fused values of this lane's 8 channels. On the way
-// up a warp has a cell of 2x2 pixels, on the way down a pixel; those beyond the edges are as good
-// as any. The whole read of a cell, and of several pixels, is under way before any of it is used.
+// A lane's 8 channels of a pixel, in pairs.
+struct alignas(16) Pairs {
+  __nv_bfloat162 v[4];
+};
+__device__ __forceinline__ Pairs load_pairs(const Bf16* from) {
+  Pairs pairs;
+  *reinterpret_cast<uint4*>(&pairs) = __ldg(reinterpret_cast<const uint4*>(from));
+  return pairs;
+}
+
+// Calls store(row of the tile, pairs) for the fused values of this lane's 8 channels of one warp's
+// quarter of a tile, pixels beyond the edges being as good as any. Computed in pairs of bfloat16,
+// each step rounded, as an unfused bfloat16 network rounds as well.
+
+// A warp has the pixels over one column of 4 pixels of the deeper level, down which it marches, so
+// that of these and their neighbours each is read once.
 template <class Store>
 __device__ __forceinline__ void fuse_up(const NodeInputs& in, const Shares& shares,
-                                        const NodeMap& map, const Tile& tile, int first, int lane,
+                                        const NodeMap& map, const Tile& tile, int column, int lane,
                                         const Store& store) {
+  constexpr int cells = tile_side / 2;
+  const Share share_p(shares.p);
+  const Share share_up(shares.other);
+  const __nv_bfloat162 near = __float2bfloat162_rn(0.75F);
+  const __nv_bfloat162 far = __float2bfloat162_rn(0.25F);
   const int height = map.height / 2;
   const int width = map.width / 2;
-  const Bf16* const p = in.p + tile.first * channels + lane * 8;
-  const Bf16* const deeper = in.other + tile.first_other * channels + lane * 8;
-#pragma unroll 2
-  for (int cell = first; cell < tile_rows / 4; cell += warps) {
-    const int cell_y = cell / (tile_side / 2);
-    const int cell_x = cell % (tile_side / 2);
-    const int y = min(tile.top / 2 + cell_y, height - 1);
-    const int x = min(tile.left / 2 + cell_x, width - 1);
-    Packed<Bf16> own[4];
+  const int top = tile.top / 2;
+  const int x = min(tile.left / 2 + column, width - 1);
+  const int before = (max(x - 1, 0) - x) * channels;
+  const int after = (min(x + 1, width - 1) - x) * channels;
+  const Bf16* const p = in.p + (tile.first + 2 * x) * channels + lane * 8;
+  const Bf16* const deeper = in.other + (tile.first_other + x) * channels + lane * 8;
+  Pairs left[3];  // at the columns left and right of the middle, three rows of the deeper level
+  Pairs right[3];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      own[i] = load_constant(p + ((2 * y + i / 2) * map.width + 2 * x + i % 2) * channels);
+  for (int i = -1; i <= cells; ++i) {
+    const Bf16* const at = deeper + min(max(top + i, 0), height - 1) * width * channels;
+    const Pairs about[3] = {load_pairs(at + before), load_pairs(at), load_pairs(at + after)};
+    left[0] = left[1];
+    left[1] = left[2];
+    right[0] = right[1];
+    right[1] = right[2];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const __nv_bfloat162 most = __hmul2(about[1].v[k], near);
+      left[2].v[k] = __hfma2(about[0].v[k], far, most);
+      right[2].v[k] = __hfma2(about[2].v[k], far, most);
     }
-    Packed<Bf16> about[3][3];
+    if (i < 1) continue;
+    const Bf16* const own = p + 2 * min(top + i - 1, height - 1) * map.width * channels;
 #pragma unroll
-    for (int i = 0; i < 3; ++i) {
-      const int row = min(max(y + i - 1, 0), height - 1);
+    for (int side = 0; side < 2; ++side) {
+      const Pairs(&level)[3] = side == 0 ? left : right;
+      const Pairs upper_p = load_pairs(own + side * channels);
+      const Pairs lower_p = load_pairs(own + (map.width + side) * channels);
+      Pairs upper;
+      Pairs lower;
 #pragma unroll
-      for (int j = 0; j < 3; ++j) {
-        const int column = min(max(x + j - 1, 0), width - 1);
-        about[i][j] = load_constant(deeper + (row * width + column) * channels);
+      for (int k = 0; k < 4; ++k) {
+        const __nv_bfloat162 most = __hmul2(level[1].v[k], near);
+        upper.v[k] = sum_of(share_p, upper_p.v[k], share_up, __hfma2(level[0].v[k], far, most));
+        lower.v[k] = sum_of(share_p, lower_p.v[k], share_up, __hfma2(level[2].v[k], far, most));
       }
-    }
-    Eight up[4];
-    upsample_middle([&](int i, int j) { return unpack(about[i][j]); }, up);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      store((2 * cell_y + i / 2) * tile_side + 2 * cell_x + i % 2,
-            fuse_pixel(shares.p, own[i], shares.other, up[i]));
+      const int row = 2 * (i - 1) * tile_side + 2 * column + side;
+      store(row, upper);
+      store(row + tile_side, lower);
     }
   }
 }
 
+// A warp has columns `column` and `column + 4` of the tile.
 template <class Store>
 __device__ __forceinline__ void fuse_down(const NodeInputs& in, const Shares& shares,
-                                          const NodeMap& map, const Tile& tile, int first, int lane,
-                                          const Store& store) {
+                                          const NodeMap& map, const Tile& tile, int column,
+                                          int lane, const Store& store) {
+  const Share share_p(shares.p);
+  const Share share_m(shares.m);
+  const Share share_shallower(0.25F * shares.other);
   const Bf16* const p = in.p + tile.first * channels + lane * 8;
   const Bf16* const m = in.m + tile.first * channels + lane * 8;
   const Bf16* const shallower = in.other + tile.first_other * channels + lane * 8;
-#pragma unroll 4
-  for (int row = first; row < tile_rows; row += warps) {
-    const int y = min(tile.top + row / tile_side, map.height - 1);
-    const int x = min(tile.left + row % tile_side, map.width - 1);
-    const int at = (y * map.width + x) * channels;
-    const Packed<Bf16> packed_p = load_constant(p + at);
-    const Packed<Bf16> packed_m = load_constant(m + at);
-    Packed<Bf16> packed[4];
+#pragma unroll 2
+  for (int row = 0; row < tile_side; ++row) {
+    const int y = min(tile.top + row, map.height - 1);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      packed[i] =
-          load_constant(shallower + ((2 * y + i / 2) * 2 * map.width + 2 * x + i % 2) * channels);
+    for (int i = 0; i < 2; ++i) {
+      const int x = min(tile.left + column + i * warps, map.width - 1);
+      const int at = (y * map.width + x) * channels;
+      const Bf16* const upper = shallower + (4 * y * map.width + 2 * x) * channels;
+      const Bf16* const lower = upper + 2 * map.width * channels;
+      const Pairs own = load_pairs(p + at);
+      const Pairs own_m = load_pairs(m + at);
+      const Pairs cell[4] = {load_pairs(upper), load_pairs(upper + channels), load_pairs(lower),
+                             load_pairs(lower + channels)};
+      Pairs fused;
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        const __nv_bfloat162 sum =
+            __hadd2(__hadd2(cell[0].v[k], cell[1].v[k]), __hadd2(cell[2].v[k], cell[3].v[k]));
+        fused.v[k] = __hfma2(
+            own.v[k], share_p.most,
+            __hfma2(own.v[k], share_p.rest, sum_of(share_m, own_m.v[k], share_shallower, sum)));
+      }
+      store(row * tile_side + column + i * warps, fused);
     }
-    store(row, fuse_pixel(shares.p, packed_p, shares.m, packed_m, shares.other, packed));
   }
+}
+
+// x Phi(x) of x = 2 h, as gelu() has it, in float16. |h| is at most some thousands.
+__device__ __forceinline__ __half2 gelu_of_twice(__half2 h) {
+  const auto both = [](float value) { return __float2half2_rn(value); };
+  const __half2 z = __hmin2(__hmul2(h, h), both(9.0F));
+  const __half2 p =
+      __hfma2(__hfma2(both(-1.124756144e-2F), z, both(2.960437072e-1F)), z, both(1.595016174F));
+  unsigned tanh_of = 0;
+  asm("tanh.approx.f16x2 %0, %1;" : "=r"(tanh_of) : "r"(word_of(__hmul2(h, p))));
+  return __hfma2(h, half_pair(tanh_of), h);
 }
 
 // -mean / deviation and 1 / deviation of rows `lower` of the sums that 4 lanes have.
@@ -118,22 +186,20 @@ struct Norm {
   float scale, shift;
 
   __device__ Norm(const float (&sums)[channels / 2], int lower) {
-    float mean = 0;
-#pragma unroll
-    for (int j = 0; j < channels / 8; ++j) {
-      mean += sums[4 * j + 2 * lower] + sums[4 * j + 2 * lower + 1];
-    }
-    mean = sum_over(mean, 4) / channels;
+    float sum = 0;
     float squares = 0;
 #pragma unroll
     for (int j = 0; j < channels / 8; ++j) {
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
-        const float off = sums[4 * j + 2 * lower + e] - mean;
-        squares = fmaf(off, off, squares);
+        const float value = sums[4 * j + 2 * lower + e];
+        sum += value;
+        squares = fmaf(value, value, squares);
       }
     }
-    scale = rsqrtf(sum_over(squares, 4) / channels + layer_norm_eps);
+    const float mean = sum_over(sum, 4) / channels;
+    const float variance = fmaf(-mean, mean, sum_over(squares, 4) / channels);
+    scale = rsqrtf(fmaxf(variance, 0.0F) + layer_norm_eps);
     shift = -mean * scale;
   }
 };
@@ -154,8 +220,8 @@ __global__ void __launch_bounds__(threads, 1)
                        const float* __restrict__ norm_weight, const float* __restrict__ norm_bias,
                        Bf16* __restrict__ out, NodeMap all, Shares shares) {
   extern __shared__ unsigned char memory[];
-  __shared__ __align__(16) float factors[channels];
-  __shared__ __align__(16) float summands[channels];
+  __shared__ __align__(16) __half2 factors[channels / 2];
+  __shared__ __align__(16) __half2 summands[channels / 2];
   const std::uint32_t start = shared_address(memory);
   const std::uint32_t weights =
       (start + Matrix::alignment - 1) & ~static_cast<std::uint32_t>(Matrix::alignment - 1);
@@ -168,9 +234,12 @@ __global__ void __launch_bounds__(threads, 1)
     *reinterpret_cast<Packed<Bf16>*>(matrix + Matrix::offset(channels, i / pieces, i % pieces)) =
         piece;
   }
-  for (int i = thread; i < channels; i += threads) {
-    factors[i] = norm_weight[i];
-    summands[i] = norm_bias[i];
+  if (thread < channels / 2) {
+    const auto halves = [thread](const float* from) {
+      return __floats2half2_rn(0.5F * from[2 * thread], 0.5F * from[2 * thread + 1]);
+    };
+    factors[thread] = halves(norm_weight);
+    summands[thread] = halves(norm_bias);
   }
   show_to_products();
   __syncthreads();
@@ -179,25 +248,26 @@ __global__ void __launch_bounds__(threads, 1)
   if (group >= all.at_once) return;
   const std::uint32_t fused = weights + weight_bytes + group * tile_bytes;
 #pragma unroll 1
-  for (int i = static_cast<int>(blockIdx.x) * all.at_once + group;;
-       i += static_cast<int>(gridDim.x) * all.at_once) {
+  for (unsigned i = blockIdx.x * all.at_once + group;; i += gridDim.x * all.at_once) {
     const NodeMap map{all.images, recomputed(all.height), recomputed(all.width), all.at_once};
     const int in_group = recomputed(thread % warpgroup);
     const int warp_of_group = in_group / warp;
     const int lane = in_group % warp;
     const int quarter = lane % 4;
-    const auto store_fused = [&](int row, const Eight& values) {
-      store(reinterpret_cast<Bf16*>(matrix + weight_bytes + group * tile_bytes +
-                                    Matrix::offset(tile_rows, row, lane)),
-            values);
+    const auto store_fused = [&](int row, const Pairs& values) {
+      *reinterpret_cast<Pairs*>(matrix + weight_bytes + group * tile_bytes +
+                                Matrix::offset(tile_rows, row, lane)) = values;
     };
-    const int across = (map.width + tile_side - 1) / tile_side;
-    const int of_image = (map.height + tile_side - 1) / tile_side * across;
-    const int image = i / of_image;
-    if (image >= map.images) break;
+    const auto across = static_cast<unsigned>(map.width + tile_side - 1) / tile_side;
+    const auto of_image = static_cast<unsigned>(map.height + tile_side - 1) / tile_side * across;
+    const unsigned image = i / of_image;
+    if (image >= static_cast<unsigned>(map.images)) break;
+    const unsigned in_image = i - image * of_image;
+    const unsigned above = in_image / across;
     const std::size_t pixels = static_cast<std::size_t>(map.height) * map.width;
-    const Tile tile{i % of_image / across * tile_side, i % of_image % across * tile_side,
-                    image * pixels, down ? image * pixels * 4 : image * (pixels / 4)};
+    const Tile tile{static_cast<int>(above * tile_side),
+                    static_cast<int>((in_image - above * across) * tile_side), image * pixels,
+                    down ? image * pixels * 4 : image * (pixels / 4)};
     if constexpr (down) {
       fuse_down(in, shares, map, tile, warp_of_group, lane, store_fused);
     } else {
@@ -218,24 +288,35 @@ __global__ void __launch_bounds__(threads, 1)
     const Norm norms[2] = {Norm(sums, 0), Norm(sums, 1)};
     const int x = tile.left + lane / 4;
     const int y = tile.top + 2 * warp_of_group;
-    const std::size_t at =
-        (tile.first + static_cast<std::size_t>(y) * map.width + x) * channels + quarter * 8;
+    const bool inside[2] = {x < map.width && y < map.height, x < map.width && y + 1 < map.height};
+    std::size_t at[2];  // of p; beyond the edges, of any pixel
+#pragma unroll
+    for (int lower = 0; lower < 2; ++lower) {
+      const int pixel = min(y + lower, map.height - 1) * map.width + min(x, map.width - 1);
+      at[lower] = (tile.first + pixel) * channels + quarter * 8;
+    }
 #pragma unroll
     for (int g = 0; g < channels / 32; ++g) {
-      const Eight factor = unpack(load(factors + 32 * g + quarter * 8));
-      const Eight summand = unpack(load(summands + 32 * g + quarter * 8));
+      const int pair = 16 * g + 4 * quarter;
+      const auto factor = *reinterpret_cast<const uint4*>(factors + pair);
+      const auto summand = *reinterpret_cast<const uint4*>(summands + pair);
+      const unsigned factor_words[4] = {factor.x, factor.y, factor.z, factor.w};
+      const unsigned summand_words[4] = {summand.x, summand.y, summand.z, summand.w};
 #pragma unroll
       for (int lower = 0; lower < 2; ++lower) {
-        if (y + lower >= map.height || x >= map.width) continue;
-        const std::size_t to = at + lower * map.width * channels + 32 * g;
-        Eight sum = unpack(load_constant(in.p + to));
+        Eight sum = unpack(load_constant(in.p + at[lower] + 32 * g));
 #pragma unroll
-        for (int k = 0; k < 8; ++k) {
-          const float z = fmaf(sums[4 * (4 * g + k / 2) + 2 * lower + k % 2], norms[lower].scale,
-                               norms[lower].shift);
-          sum.v[k] += gelu<Bf16>(fmaf(z, factor.v[k], summand.v[k]));
+        for (int k = 0; k < 4; ++k) {
+          const float* const product = sums + 4 * (4 * g + k) + 2 * lower;
+          const __half2 z =
+              __floats2half2_rn(fmaf(product[0], norms[lower].scale, norms[lower].shift),
+                                fmaf(product[1], norms[lower].scale, norms[lower].shift));
+          const float2 values = __half22float2(
+              gelu_of_twice(__hfma2(z, half_pair(factor_words[k]), half_pair(summand_words[k]))));
+          sum.v[2 * k] += values.x;
+          sum.v[2 * k + 1] += values.y;
         }
-        store(out + to, sum);
+        if (inside[lower]) store(out + at[lower] + 32 * g, sum);
       }
     }
   }

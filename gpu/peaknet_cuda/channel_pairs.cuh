@@ -7,6 +7,7 @@
 namespace pnflow::device {
 
 struct FloatPair {
+  static constexpr bool limited = false;
   float2 v;
   __device__ static FloatPair of(float2 values) { return {values}; }
   __device__ float2 values() const { return v; }
@@ -17,24 +18,15 @@ struct FloatPair {
 };
 
 struct HalfPair {
+  static constexpr bool limited = true;
   __half2 v;
   __device__ static HalfPair of(float2 values) { return {__float22half2_rn(values)}; }
   __device__ float2 values() const { return __half22float2(v); }
+  // Whatever becomes too large on the way to a sum leaves it infinite or a NaN.
+  __device__ bool in_range() const {
+    return __hble2(__habs2(v), __half2half2(__ushort_as_half(0x7bffU)));
+  }
   __device__ void add_product(const HalfPair& a, const HalfPair& b) { v = __hfma2(a.v, b.v, v); }
-};
-
-// The largest of many sums, by absolute value. float32 has room for any.
-template <class Pair>
-struct Largest {
-  __device__ void see(const Pair&) {}
-  __device__ static bool in_range() { return true; }
-};
-// Whatever becomes too large on the way to a sum leaves it infinite or a NaN, and stays here.
-template <>
-struct Largest<HalfPair> {
-  __half2 v = __half2half2(__ushort_as_half(0));
-  __device__ void see(const HalfPair& sum) { v = __hmax2_nan(v, __habs2(sum.v)); }
-  __device__ bool in_range() const { return __hble2(v, __half2half2(__ushort_as_half(0x7bffU))); }
 };
 
 // As they lie in memory.

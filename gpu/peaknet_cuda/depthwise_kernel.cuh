@@ -31,14 +31,16 @@ constexpr int threads_for(int channels) { return channels == 768 || channels == 
 constexpr int least_blocks_for(int channels) { return threads_for(channels) == 384 ? 1 : 2; }
 constexpr int side_by_side_for(int channels) { return threads_for(channels) / (channels / 2); }
 
-// Normalises the pixels of a ring of 7 rows in shared memory, [7][columns][channels].
+// Normalises the pixels of a ring of 7 rows in shared memory, [7][columns][channels]. Whether all
+// of them are finite.
 template <class T>
-__device__ __forceinline__ void normalise_ring(const unsigned char* shared, const Strips& strips,
+__device__ __forceinline__ bool normalise_ring(const unsigned char* shared, const Strips& strips,
                                                int channels, int lanes, int threads, int columns,
                                                int first_row, int first_column, int begin, int end,
                                                T* out) {
   const LaneChannels<norm_pieces> mine(lanes, channels);
   const int jobs = window * columns * lanes;
+  bool finite = true;
 #pragma unroll 1
   for (int job = static_cast<int>(threadIdx.x); job < (jobs + threads - 1) / threads * threads;
        job += threads) {
@@ -54,6 +56,7 @@ __device__ __forceinline__ void normalise_ring(const unsigned char* shared, cons
     }
     const float scale = mine.centre(values, channels);
     if (job >= jobs || y < begin || y >= end || x >= strips.width) continue;
+    finite &= scale == scale;  // a pixel with a value that is not has a NaN
     T* to = out + (static_cast<std::size_t>(y) * strips.width + x) * channels;
 #pragma unroll
     for (int k = 0; k < norm_pieces; ++k) {
@@ -63,6 +66,7 @@ __device__ __forceinline__ void normalise_ring(const unsigned char* shared, cons
       store(to + mine.channel(k), values[k]);
     }
   }
+  return finite;
 }
 
 // A thread has two channels of `columns` neighbouring columns and marches down the rows: the 49
@@ -127,7 +131,7 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
 #pragma unroll
     for (int t = 0; t < columns; ++t) sums[i][t] = start;
   }
-  Largest<Pair> largest;
+  bool in_range = true;
   Raw next[columns + 2 * reach];
   const auto read = [&](int y) {
     const unsigned there = y >= 0 && y < strips.height ? inside : 0U;
@@ -157,35 +161,36 @@ __global__ void __launch_bounds__(threads_for(fixed_channels), least_blocks_for(
           }
         }
       }
-      const int to = y + i - reach;  // the output row that ky = 6 has completed
-      const bool own_row = to >= begin && to < end;
 #pragma unroll
       for (int t = 0; t < columns; ++t) {
-        Pair& sum = sums[(i + 1) % window][t];
+        Pair& sum = sums[(i + 1) % window][t];  // ky = 6: output row y + i - 3 is complete
         const Raw done = Memory::write(sum);
-        if (own_row) largest.see(sum);
-        sum = start;
         if constexpr (norm) {
           if (works) {
             reinterpret_cast<Raw*>(shared)[(i * wide + side * columns + t) * pairs + pair] = done;
           }
         } else {
-          if (works && own_row && column + t < strips.width) {
+          const int to = y + i - reach;
+          if (works && to >= begin && to < end && column + t < strips.width) {
+            if constexpr (Pair::limited) in_range &= sum.in_range();
             reinterpret_cast<Raw*>(out + image)[to * row_pairs + (column + t) * all_pairs + pair] =
                 done;
           }
         }
+        sum = start;
       }
     }
     if constexpr (norm) {
       __syncthreads();
-      normalise_ring<T>(shared, strips, 2 * pairs, norm_lanes,
-                        fixed ? threads : static_cast<int>(blockDim.x), wide, y - reach,
-                        first_column, begin, end, out + image);
+      in_range &= normalise_ring<T>(shared, strips, 2 * pairs, norm_lanes,
+                                    fixed ? threads : static_cast<int>(blockDim.x), wide, y - reach,
+                                    first_column, begin, end, out + image);
       __syncthreads();
     }
   }
-  if (!largest.in_range()) atomicOr(range.exceeded + blockIdx.z, 1U);
+  if constexpr (Pair::limited) {
+    if (!in_range) atomicOr(range.exceeded + blockIdx.z, 1U);
+  }
 }
 
 }  // namespace pnflow::device

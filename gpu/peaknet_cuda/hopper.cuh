@@ -27,9 +27,11 @@ struct Panels {
 
   // In bytes, of the 8 values from column 8 * piece of a row.
   static __device__ __forceinline__ std::uint32_t offset(int rows, int row, int piece) {
-    const int swapped = panel_bytes == 128 ? row % 8 : row / 2 % 4;
-    return static_cast<std::uint32_t>((piece / panel_pieces * rows + row) * panel_bytes +
-                                      (piece % panel_pieces ^ swapped) * 16);
+    const auto r = static_cast<std::uint32_t>(row);
+    const auto p = static_cast<std::uint32_t>(piece);
+    const std::uint32_t swapped = panel_bytes == 128 ? r % 8 : r / 2 % 4;
+    return (p / panel_pieces * static_cast<std::uint32_t>(rows) + r) * panel_bytes +
+           (p % panel_pieces ^ swapped) * 16;
   }
 
   // The descriptor of columns 16 * step to 16 * step + 15 of the rows from `first_row`, a multiple

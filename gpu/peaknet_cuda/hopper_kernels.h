@@ -38,12 +38,16 @@ void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const
 // A node of the BiFPN,
 //     out = GELU(LayerNorm(fused weight^T)) + p
 // with `fused` as fuse_with_deeper() and fuse_with_shallower() have it, rounded to bfloat16 as
-// there. Replaces them, a Gemm without an epilogue and norm_gelu_add(). `weight` is (channels,
-// channels). `out` is none of the inputs. For 256 channels, and images that are large enough: of
-// those with fewer pixels a block has one tile or two, and three kernels are faster. Values of an
-// image, and of the shallower level's four times as many, are counted in int.
-constexpr bool bifpn_node_takes(std::size_t channels, std::size_t pixels_of_image) {
-  return channels == 256 && pixels_of_image >= 8192 && pixels_of_image < std::size_t{1} << 21U;
+// there, but for each step towards it, which is rounded as well; GELU is computed in float16.
+// Replaces them, a Gemm without an epilogue and norm_gelu_add(). `weight` is (channels, channels).
+// `out` is none of the inputs. For 256 channels, and images that are large enough: of those with
+// fewer pixels a block has one tile or two, and three kernels are faster. Values of an image, and
+// of the shallower level's four times as many, are counted in int. `largest_weight` is the norm's:
+// what it makes of 256 values, at most 16 by absolute value, has to fit float16.
+constexpr bool bifpn_node_takes(std::size_t channels, std::size_t pixels_of_image,
+                                float largest_weight) {
+  return channels == 256 && pixels_of_image >= 8192 && pixels_of_image < std::size_t{1} << 21U &&
+         largest_weight < 1024;
 }
 void bifpn_node_up(const float (&shares)[2], const DeviceAffine& norm, const PixelGrid& deeper_grid,
                    const void* weight, const void* p, const void* deeper, void* out,

@@ -89,7 +89,8 @@ PeakNetProgram::Activation PeakNetProgram::linear(const PlacedLinear& layer, con
 PeakNetProgram::Activation PeakNetProgram::mixed_up(const PlacedNode& node, const Activation& p,
                                                     const Activation& deeper) {
   const Activation out = like(p);
-  const bool at_once = hopper_ && bifpn_node_takes(p.channels, p.grid.of_image());
+  const bool at_once =
+      hopper_ && bifpn_node_takes(p.channels, p.grid.of_image(), node.largest_weight);
   program_.step({p.values, deeper.values, out.values}, [=, this, &node](cudaStream_t stream) {
     const float shares[2] = {node.shares[0], node.shares[1]};
     if (at_once) {
@@ -107,7 +108,8 @@ PeakNetProgram::Activation PeakNetProgram::mixed_down(const PlacedNode& node, co
                                                       const Activation& m,
                                                       const Activation& shallower) {
   const Activation out = like(p);
-  const bool at_once = hopper_ && bifpn_node_takes(p.channels, p.grid.of_image());
+  const bool at_once =
+      hopper_ && bifpn_node_takes(p.channels, p.grid.of_image(), node.largest_weight);
   program_.step({p.values, m.values, shallower.values, out.values},
                 [=, this, &node](cudaStream_t stream) {
                   const float shares[3] = {node.shares[0], node.shares[1], node.shares[2]};

@@ -4,6 +4,7 @@
 #include <cuda_fp16.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "gpu/cuda/cuda_check.h"
@@ -63,7 +64,11 @@ class Placer {
   }
 
   PlacedNode node(const FoldedNode& node) {
-    return {node.shares, values(node.pointwise), affine(node.norm_weight, node.norm_bias)};
+    const auto largest = [](const Values& values) {
+      return std::ranges::max(values, {}, [](float v) { return std::abs(v); });
+    };
+    return {node.shares, values(node.pointwise), affine(node.norm_weight, node.norm_bias),
+            std::max(std::abs(largest(node.norm_weight)), std::abs(largest(node.norm_bias)))};
   }
 
   PlacedLinear linear(const FoldedLinear& linear) {

@@ -37,6 +37,7 @@ struct PlacedNode {
   std::vector<float> shares;
   const void* pointwise = nullptr;
   DeviceAffine norm;
+  float largest_weight = 0;  // of the norm's weights and biases, by absolute value
 };
 
 struct PlacedBiFpnBlock {

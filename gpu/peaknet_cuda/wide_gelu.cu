@@ -200,21 +200,28 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     const int row = warp_of_group * 16 + lane / 4;
     const int rows = job.pixels - at.first_row();
     Bf16* const to = h + (at.pixel(job) + row) * Shape::outputs + slab * columns + quarter * 8;
+    const auto finish = [&](auto whole) {  // whether all of the tile's rows are in the image
 #pragma unroll
-    for (int g = 0; g < columns / 32; ++g) {
-      const Eight half = unpack(load(half_bias + 32 * g + quarter * 8));
+      for (int g = 0; g < columns / 32; ++g) {
+        const Eight half = unpack(load(half_bias + 32 * g + quarter * 8));
 #pragma unroll
-      for (int lower = 0; lower < 2; ++lower) {
-        if (row + 8 * lower >= rows) continue;
-        Eight values;
+        for (int lower = 0; lower < 2; ++lower) {
+          if (!whole && row + 8 * lower >= rows) continue;
+          Eight values;
 #pragma unroll
-        for (int i = 0; i < 8; ++i) {
-          const float sum = sums[4 * (4 * g + i / 2) + 2 * lower + i % 2];
-          values.v[i] = gelu_of_twice(fmaf(sum, 0.5F, half.v[i]));
-          squares[8 * g + i] = fmaf(values.v[i], values.v[i], squares[8 * g + i]);
+          for (int i = 0; i < 8; ++i) {
+            const float sum = sums[4 * (4 * g + i / 2) + 2 * lower + i % 2];
+            values.v[i] = gelu_of_twice(fmaf(sum, 0.5F, half.v[i]));
+            squares[8 * g + i] = fmaf(values.v[i], values.v[i], squares[8 * g + i]);
+          }
+          store(to + 8 * lower * Shape::outputs + 32 * g, values);
         }
-        store(to + 8 * lower * Shape::outputs + 32 * g, values);
       }
+    };
+    if (rows >= tile_rows) {
+      finish(std::true_type());
+    } else {
+      finish(std::false_type());
     }
 
     if (!at.ends_part(job)) continue;
