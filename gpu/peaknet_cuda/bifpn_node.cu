@@ -208,12 +208,12 @@ struct Norm {
 // 8x8 pixels into shared memory, multiplies, and has LayerNorm, GELU and + p in registers; while
 // one of them waits for memory another one computes.
 // Traffic: p, the output and the other level once; p a second time, and neighbours, from the
-// caches. On the way up 9 values for each of the deeper level's: .0626, .0157, .0039 ms at 480x480,
-// 240x240 and 120x120 pixels (4.24 TB/s), where the prototype took .181, .0427, .0111 and three
-// kernels .225, .058, .016. On the way down 7 values for each of the output's: .0487, .0122 ms at
-// 240x240 and 120x120, where the prototype took .0758, .0211 and three kernels .087, .023. Bound by
-// instructions, 38 for each value in the prototype.
-// grid: as many blocks as there are processors.
+// caches. On the way up 9 values for each of the deeper level's: .0880, .0220, .0055 ms at 480x480,
+// 240x240 and 120x120 pixels (an H100's 3.02 TB/s), where it takes .1370, .0351, .0106 and three
+// kernels .288, .074, .020. On the way down 7 values for each of the output's: .0684, .0171 ms at
+// 240x240 and 120x120, where it takes .0872, .0237 and three kernels .118, .031. 21 instructions
+// for each value on the way up; a third of the time warps wait for what they read. grid: as many
+// blocks as there are processors.
 template <bool down>
 __global__ void __launch_bounds__(threads, 1)
     fuse_multiply_norm(NodeInputs in, const Bf16* __restrict__ weight,

@@ -105,9 +105,9 @@ __device__ __forceinline__ float sum_of_eight(const float* values, int lane) {
 // the sums cost. Rows behind an image's end, which are pixels of the next one, are neither stored
 // nor added.
 // Traffic: x and h once (x once for each slab from the second-level cache): 10 bytes a value of x.
-// .0522, .0261, .0130 ms for the base model's first three stages at 4.24 TB/s; the product, at 815
-// TFLOP/s, takes .0208 each. The prototype (sums added atomically, weights halved) took .0706,
-// .049, .0438.
+// .0733, .0367, .0183 ms for the base model's first three stages at an H100's 3.02 TB/s; the product
+// takes .0233 each at its 729 TFLOP/s. It takes .0841, .0473, .0334; with sums added atomically, and
+// warpgroups that share a tile, a prototype took .0843, .0495, .0448.
 // grid: slabs x blocks for each; the warpgroups of a slab have as many parts as the others, or one
 // less.
 template <class Shape>

@@ -296,6 +296,24 @@ def test_bfloat16_is_no_further_from_float32_than_pytorchs(tmp_path, torch, peak
     assert flips <= 1.2 * allowed + 10
 
 
+# Of the largest logit.
+NEAR = {"float32": 5e-4, "bfloat16": 0.06, "float16": 0.01}
+SHIPPED = {"engine": "peaknet", "weights": str(ROOT / "models" / "peaknet_small.safetensors"),
+           "normalize": "anscombe", "adu_per_photon": ADU_PER_PHOTON, "logits": True}
+
+
+def check_logits(cpu, gpu, near):
+    """Differences between the classes, and what is decided where they are clear."""
+    assert sorted(gpu.maps) == sorted(cpu.maps)
+    for event, wanted in cpu.maps.items():
+        expected, found = differences(cpu.logits[event]), differences(gpu.logits[event])
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=near * scale)
+        np.testing.assert_array_equal(gpu.maps[event] != 0, found > 0)
+        clear = np.abs(expected) > near * scale
+        np.testing.assert_array_equal((gpu.maps[event] != 0)[clear], (wanted != 0)[clear])
+
+
 @needs_libtorch
 @pytest.mark.parametrize("precision, batch_size", [
     ("float32", 1), ("float32", 3), ("float32", 16), ("bfloat16", 4), ("float16", 4)])
@@ -305,19 +323,43 @@ def test_peaknet_finds_in_images_of_any_size_what_the_cpu_finds(tmp_path, precis
     random = np.random.default_rng(batch_size)
     shapes = [(3, 2, 176, 192), (1, 1, 1), (5, 1, 33, 50), (1, 1, 667, 665), (2, 2, 176, 192)]
     batches = [detector_images(random, shape, np.dtype("uint16")) for shape in shapes]
-    settings = {"engine": "peaknet", "weights": str(ROOT / "models" / "peaknet_small.safetensors"),
-                "normalize": "anscombe", "adu_per_photon": ADU_PER_PHOTON, "logits": True}
-    cpu, gpu = on_both(tmp_path, stream_of(batches)[0], settings,
+    cpu, gpu = on_both(tmp_path, stream_of(batches)[0], SHIPPED,
                        {"precision": precision, "batch_size": batch_size})
-    assert sorted(gpu.maps) == sorted(cpu.maps) == list(range(12))
-    near = {"float32": 5e-4, "bfloat16": 0.06, "float16": 0.01}[precision]
-    for event, wanted in cpu.maps.items():
-        expected, found = differences(cpu.logits[event]), differences(gpu.logits[event])
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(found, expected, rtol=0, atol=near * scale)
-        np.testing.assert_array_equal(gpu.maps[event] != 0, found > 0)
-        clear = np.abs(expected) > near * scale
-        np.testing.assert_array_equal((gpu.maps[event] != 0)[clear], (wanted != 0)[clear])
+    assert sorted(cpu.maps) == list(range(12))
+    check_logits(cpu, gpu, NEAR[precision])
+
+
+@pytest.fixture(scope="module")
+def panels_on_the_cpu(tmp_path_factory):
+    """33 panels of an ePix10k2M, and what the CPU finds in them."""
+    stream, _ = stream_of([detector_images(np.random.default_rng(3), (33, 1, 352, 384),
+                                           np.dtype("uint16"))])
+    return stream, infer(tmp_path_factory.mktemp("cpu"), stream, SHIPPED)
+
+
+@needs_libtorch
+@pytest.mark.parametrize("batch_size", range(1, 17))
+def test_peaknets_micro_batches_of_any_size_in_two_runs(tmp_path, panels_on_the_cpu, batch_size):
+    """Full ones and the last one, which is not; the second run has the same bits."""
+    stream, cpu = panels_on_the_cpu
+    runs = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        runs.append(infer(tmp_path / name, stream, {
+            **SHIPPED, "devices": [0], "precision": "bfloat16", "batch_size": batch_size}))
+    check_logits(cpu, runs[0], NEAR["bfloat16"])
+    for event, logits in runs[0].logits.items():
+        np.testing.assert_array_equal(runs[1].logits[event], logits)
+        np.testing.assert_array_equal(runs[1].maps[event], runs[0].maps[event])
+
+
+@needs_libtorch
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_peaknet_pads_a_large_image_of_odd_sides(tmp_path, precision):
+    images = detector_images(np.random.default_rng(7), (2, 1, 1667, 1665), np.dtype("uint16"))
+    cpu, gpu = on_both(tmp_path, stream_of([images])[0], SHIPPED,
+                       {"precision": precision, "batch_size": 2})
+    check_logits(cpu, gpu, NEAR[precision])
 
 
 @needs_libtorch
