@@ -3,8 +3,8 @@
 
     bench/gpu.py transfer               pixels to the device and logits from it, beside what pinned
                                         memory allows
-    bench/gpu.py network DIRECTORY      PeakNet, beside the engine alone; DIRECTORY is where
-                                        scripts/export_peaknet.py has put its files
+    bench/gpu.py network DIRECTORY      PeakNet from images to peaks, beside the engine alone;
+                                        DIRECTORY is where scripts/export_peaknet.py has put its files
     bench/gpu.py latency DIRECTORY      lone messages: with micro-batches of 8, which none waits for,
                                         and of 1
     bench/gpu.py devices DIRECTORY      two pipelines on one GPU, and on two where there are two
@@ -55,7 +55,7 @@ def figures(report: dict) -> dict:
 
 
 def graph_to_peaks() -> dict:
-    """GRAPH with find_peaks behind infer: from images to peaks."""
+    """From images to peaks, which nothing takes."""
     return {
         "pnflow": 1, "name": "gpu-network", "window": 24,
         "nodes": {

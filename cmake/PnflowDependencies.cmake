@@ -65,7 +65,7 @@ if(PNFLOW_CUDA)
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     enable_language(CUDA)
-    find_package(CUDAToolkit REQUIRED)
+    find_package(CUDAToolkit 12.5 REQUIRED)
     add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;\
 --Werror=all-warnings;-Xcompiler=-Wall,-Wextra>")
   else()

@@ -26,8 +26,9 @@ constexpr std::string_view how_to_get_cuda =
     "what runs on GPUs is a module of its own; scripts/build.sh default builds it where there is "
     "nvcc; 'devices: cpu' runs without";
 
-// The module that an engine on the CPU comes from; empty: none.
-std::string_view module_of(const std::string& engine) {
+// The module that an engine comes from; empty: none.
+std::string_view module_of(const std::string& engine, bool on_gpu) {
+  if (engine == "peaknet" && on_gpu) return "peaknet";
   return engine == "torchscript" || engine == "aoti" || engine == "peaknet" ? "torch" : "";
 }
 
@@ -59,10 +60,9 @@ std::vector<std::unique_ptr<InferenceEngine>> make_pipelines(Registry& registry,
   }
   std::shared_ptr<DeviceModelFactory> models;
   if (!settings.weights.empty()) {
-    const bool own = settings.name == "peaknet";
-    models = find<DeviceModelFactory>(registry, device_model_interface, settings.name,
-                                      own ? "peaknet" : module_of(settings.name),
-                                      own ? how_to_get_peaknet : how_to_get_torch);
+    const std::string_view module = module_of(settings.name, true);
+    models = find<DeviceModelFactory>(registry, device_model_interface, settings.name, module,
+                                      module == "peaknet" ? how_to_get_peaknet : how_to_get_torch);
   }
   return pipelines->make(settings, models.get());
 }
@@ -80,8 +80,8 @@ std::vector<std::unique_ptr<InferenceEngine>> make_engines(Registry& registry,
       !registry.find_offer(engine_interface, "none")) {
     register_builtin_engines(registry);
   }
-  return find<EngineFactory>(registry, engine_interface, settings.name, module_of(settings.name),
-                             how_to_get_torch)
+  return find<EngineFactory>(registry, engine_interface, settings.name,
+                             module_of(settings.name, false), how_to_get_torch)
       ->make(settings);
 }
 

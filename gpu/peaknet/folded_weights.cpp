@@ -50,6 +50,18 @@ Values scaled_columns(Values weight, const Values& factors) {
   return weight;
 }
 
+// Takes the mean off each column.
+Values centred_columns(Values matrix, std::size_t rows) {
+  const std::size_t columns = matrix.size() / rows;
+  for (std::size_t c = 0; c < columns; ++c) {
+    double sum = 0;
+    for (std::size_t r = 0; r < rows; ++r) sum += matrix[r * columns + c];
+    const auto mean = static_cast<float>(sum / static_cast<double>(rows));
+    for (std::size_t r = 0; r < rows; ++r) matrix[r * columns + c] -= mean;
+  }
+  return matrix;
+}
+
 // The affine part of a norm into the matrix behind it.
 FoldedLinear fold_affine(const WeightAndBias<Values>& norm, const Values& weight,
                          const Values& bias) {
@@ -109,7 +121,8 @@ FoldedNode fold_node(const BiFpnNode<Values>& node, const Values& weights) {
   for (const float weight : weights) {
     folded.shares.push_back(static_cast<float>(std::max(weight, 0.0F) / sum));
   }
-  folded.pointwise = scaled_columns(node.pointwise, node.depthwise);
+  folded.pointwise =
+      centred_columns(scaled_columns(node.pointwise, node.depthwise), node.norm.weight.size());
   folded.norm_weight = node.norm.weight;
   folded.norm_bias = node.norm.bias;
   return folded;

@@ -42,7 +42,9 @@ struct FoldedStage {
 // GELU(norm(pointwise (shares[0] a + shares[1] b + ...))) + p
 struct FoldedNode {
   std::vector<float> shares;  // of its two inputs (p, deeper m), or three (p, m, shallower q)
-  Values pointwise;           // features x features: the depthwise weights are in it
+  // features x features: the depthwise weights are in it, and the mean over its outputs, which the
+  // norm takes off anyway, is not.
+  Values pointwise;
   Values norm_weight, norm_bias;
 };
 

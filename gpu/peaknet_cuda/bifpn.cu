@@ -44,8 +44,8 @@ struct Cell {
 
 // A thread makes 2x2 output pixels, which lie over one of the deeper level. Traffic: p and the
 // output once, the deeper level once (its neighbours come from the caches): 9 values for each of
-// the deeper level's. Limit at 480x480 pixels of 256 channels in bfloat16 .0626 ms (4.24 TB/s); the
-// prototype took .067.
+// the deeper level's. Limit at 480x480 pixels of 256 channels in bfloat16 .0626 ms (an H200's 4.24
+// TB/s); the prototype took .067.
 template <class T>
 __global__ void __launch_bounds__(threads)
     fuse_up(const T* __restrict__ p, const T* __restrict__ deeper, T* __restrict__ out,
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(threads)
 
 // A thread makes one output pixel of 8 channels. Traffic: p, m, the output once and the shallower
 // level once: 7 values for each output value; .0487 ms at 240x240 pixels of 256 channels in
-// bfloat16 (4.24 TB/s).
+// bfloat16 (an H200's 4.24 TB/s).
 template <class T>
 __global__ void __launch_bounds__(threads)
     fuse_down(const T* __restrict__ p, const T* __restrict__ m, const T* __restrict__ shallower,
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(threads)
 
 // Some lanes to a pixel, and so many pixels in flight that a lane has 4 reads of each input or so.
 // Traffic: z, p and the output once: .0834 ms at 480x480 pixels of 256 channels in bfloat16
-// (4.24 TB/s); the prototype took .100.
+// (an H200's 4.24 TB/s); the prototype took .100.
 template <class T, int pieces>
 __global__ void __launch_bounds__(threads)
     norm_gelu_add_pixels(const float* __restrict__ norm_weight, const float* __restrict__ norm_bias,

@@ -22,14 +22,16 @@ constexpr int tile_bytes = tile_rows * channels * 2;
 constexpr int shared_bytes =
     static_cast<int>(Matrix::alignment) + weight_bytes + groups * tile_bytes;
 static_assert(pieces == warp);
-static_assert(shared_bytes + 2 * channels * 4 <= 227 * 1024);  // what a block may have
+constexpr int norm_bytes = 2 * channels * 2;             // in shared memory too
+static_assert(shared_bytes + norm_bytes <= 227 * 1024);  // what a block may have
 
 struct NodeMap {
   int images, height, width;
   int at_once;  // tiles of a block
 };
 
-// What is multiplied with pairs of bfloat16 without being one: the sum of two.
+// What is multiplied with pairs of bfloat16 without being one: the sum of two. In a sum of products
+// those with the rests come first: behind the others they would be rounded away.
 struct Share {
   __nv_bfloat162 most, rest;
 
@@ -37,13 +39,6 @@ struct Share {
       : most(__float2bfloat162_rn(share)),
         rest(__float2bfloat162_rn(share - __low2float(__float2bfloat162_rn(share)))) {}
 };
-// The sum of pairs by their shares. What is small comes first.
-__device__ __forceinline__ __nv_bfloat162 sum_of(const Share& share_a, __nv_bfloat162 a,
-                                                 const Share& share_b, __nv_bfloat162 b) {
-  const __nv_bfloat162 rest = __hfma2(a, share_a.rest, __hmul2(b, share_b.rest));
-  return __hfma2(a, share_a.most, __hfma2(b, share_b.most, rest));
-}
-
 struct Shares {
   float p, m, other;
 };
@@ -84,6 +79,10 @@ __device__ __forceinline__ void fuse_up(const NodeInputs& in, const Shares& shar
   constexpr int cells = tile_side / 2;
   const Share share_p(shares.p);
   const Share share_up(shares.other);
+  const auto fuse = [&](__nv_bfloat162 own, __nv_bfloat162 up) {
+    const __nv_bfloat162 rest = __hfma2(own, share_p.rest, __hmul2(up, share_up.rest));
+    return __hfma2(own, share_p.most, __hfma2(up, share_up.most, rest));
+  };
   const __nv_bfloat162 near = __float2bfloat162_rn(0.75F);
   const __nv_bfloat162 far = __float2bfloat162_rn(0.25F);
   const int height = map.height / 2;
@@ -122,8 +121,8 @@ __device__ __forceinline__ void fuse_up(const NodeInputs& in, const Shares& shar
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
         const __nv_bfloat162 most = __hmul2(level[1].v[k], near);
-        upper.v[k] = sum_of(share_p, upper_p.v[k], share_up, __hfma2(level[0].v[k], far, most));
-        lower.v[k] = sum_of(share_p, lower_p.v[k], share_up, __hfma2(level[2].v[k], far, most));
+        upper.v[k] = fuse(upper_p.v[k], __hfma2(level[0].v[k], far, most));
+        lower.v[k] = fuse(lower_p.v[k], __hfma2(level[2].v[k], far, most));
       }
       const int row = 2 * (i - 1) * tile_side + 2 * column + side;
       store(row, upper);
@@ -161,16 +160,20 @@ __device__ __forceinline__ void fuse_down(const NodeInputs& in, const Shares& sh
       for (int k = 0; k < 4; ++k) {
         const __nv_bfloat162 sum =
             __hadd2(__hadd2(cell[0].v[k], cell[1].v[k]), __hadd2(cell[2].v[k], cell[3].v[k]));
-        fused.v[k] = __hfma2(
-            own.v[k], share_p.most,
-            __hfma2(own.v[k], share_p.rest, sum_of(share_m, own_m.v[k], share_shallower, sum)));
+        const __nv_bfloat162 rest =
+            __hfma2(own.v[k], share_p.rest,
+                    __hfma2(own_m.v[k], share_m.rest, __hmul2(sum, share_shallower.rest)));
+        fused.v[k] =
+            __hfma2(own.v[k], share_p.most,
+                    __hfma2(own_m.v[k], share_m.most, __hfma2(sum, share_shallower.most, rest)));
       }
       store(row * tile_side + column + i * warps, fused);
     }
   }
 }
 
-// x Phi(x) of x = 2 h, as gelu() has it, in float16. |h| is at most some thousands.
+// x Phi(x) of x = 2 h, as gelu() has it, in float16. h h and h p may become infinite, which is as
+// good as large; h tanh + h must not: |h| is less than 32752.
 __device__ __forceinline__ __half2 gelu_of_twice(__half2 h) {
   const auto both = [](float value) { return __float2half2_rn(value); };
   const __half2 z = __hmin2(__hmul2(h, h), both(9.0F));
@@ -181,7 +184,8 @@ __device__ __forceinline__ __half2 gelu_of_twice(__half2 h) {
   return __hfma2(h, half_pair(tanh_of), h);
 }
 
-// -mean / deviation and 1 / deviation of rows `lower` of the sums that 4 lanes have.
+// -mean / deviation and 1 / deviation of rows `lower` of the sums that 4 lanes have. In one pass:
+// fold_node() has taken the mean off, but for what rounding its weights leaves.
 struct Norm {
   float scale, shift;
 
@@ -279,8 +283,8 @@ __global__ void __launch_bounds__(threads, 1)
     begin_products();
 #pragma unroll
     for (int k = 0; k < channels / 16; ++k) {
-      multiply(sums, Matrix::columns(fused, tile_rows, 0, k),
-               Matrix::columns(weights, channels, 0, k), k > 0);
+      multiply(sums, Matrix::columns(fused, tile_rows, k), Matrix::columns(weights, channels, k),
+               k > 0);
     }
     finish_products(sums);
     sync_warpgroup(group);  // the tile is free when all warps are here
@@ -325,6 +329,8 @@ __global__ void __launch_bounds__(threads, 1)
 template <bool down>
 void launch(const NodeInputs& in, const Shares& shares, const DeviceAffine& norm,
             const PixelGrid& grid, const void* weight, void* out, cudaStream_t stream) {
+  check_shape(grid, channels);
+  if (grid.of_image() >= most_node_pixels) throw std::invalid_argument("images that are too large");
   const std::size_t tiles =
       grid.images * blocks(grid.height, tile_side) * blocks(grid.width, tile_side);
   const auto processors =

@@ -6,16 +6,19 @@ namespace pnflow::device {
 
 // Bilinear resizing as PyTorch's with align_corners=False: at the edges, the last pixel goes on.
 
-// The 2x2 pixels, rows first, that lie over the middle one of 3x3 pixels in the map twice as large.
-// `value(i, j)` is a pixel's, of row i and column j.
+// The 2x2 pixels, rows first, that lie over pixel (y, x) of height x width pixels in the map twice
+// as large. `value(y, x)` is a pixel's.
 template <class Value>
-__device__ __forceinline__ void upsample_middle(const Value& value, Eight (&cell)[4]) {
+__device__ __forceinline__ void upsample_cell(const Value& value, int height, int width, int y,
+                                              int x, Eight (&cell)[4]) {
+  const int rows[3] = {max(y - 1, 0), y, min(y + 1, height - 1)};
+  const int columns[3] = {max(x - 1, 0), x, min(x + 1, width - 1)};
   Eight between[2][3];  // of the cell's two rows, the three columns about it
 #pragma unroll
   for (int j = 0; j < 3; ++j) {
-    const Eight above = value(0, j);
-    const Eight middle = value(1, j);
-    const Eight below = value(2, j);
+    const Eight above = value(rows[0], columns[j]);
+    const Eight middle = value(rows[1], columns[j]);
+    const Eight below = value(rows[2], columns[j]);
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
       between[0][j].v[i] = 0.25F * above.v[i] + 0.75F * middle.v[i];
@@ -30,15 +33,6 @@ __device__ __forceinline__ void upsample_middle(const Value& value, Eight (&cell
       cell[2 * q + 1].v[i] = 0.75F * between[q][1].v[i] + 0.25F * between[q][2].v[i];
     }
   }
-}
-
-// Those over pixel (y, x) of height x width pixels, of which `value(y, x)` is one.
-template <class Value>
-__device__ __forceinline__ void upsample_cell(const Value& value, int height, int width, int y,
-                                              int x, Eight (&cell)[4]) {
-  const int rows[3] = {max(y - 1, 0), y, min(y + 1, height - 1)};
-  const int columns[3] = {max(x - 1, 0), x, min(x + 1, width - 1)};
-  upsample_middle([&](int i, int j) { return value(rows[i], columns[j]); }, cell);
 }
 
 // share_p p + share_m m + share_cell times the mean of `cell`, 2x2 pixels of a map twice as large.

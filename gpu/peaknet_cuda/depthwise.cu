@@ -50,9 +50,9 @@ void choose(const DeviceAffine& linear, std::size_t channels, const PixelGrid& g
     launch<fixed, own_columns, T, Pair, norm>(linear, channels, grid, x, out, range, stream);
   };
   // Of pairs of float16 there is room for more, which pays for the largest images.
-  constexpr int most_columns = columns == 4 ? 6 : columns;
+  constexpr int columns_of_96 = Pair::limited ? 6 : columns;
   switch (channels) {
-    case 96: return start.template operator()<96, true, most_columns>();
+    case 96: return start.template operator()<96, true, columns_of_96>();
     case 192: return start.template operator()<192>();
     case 384: return start.template operator()<384>();
     case 768: return start.template operator()<768>();

@@ -75,9 +75,9 @@ __device__ __forceinline__ bool normalise_ring(const unsigned char* shared, cons
 // to which an unfused network rounds as well, and is normalised from there.
 // Rows of a block that are 1 mod 7 waste nothing but the 6 rows of overlap. The loop over the ring
 // must stay rolled: unrolled twice it no longer fits the instruction cache.
-// Traffic: x and the output once, 4 bytes a value in bfloat16: .0293, .0147, .0073, .0037 ms for the
-// base model's stages at an H100's 3.02 TB/s. It takes .0558, .0292, .0154, .0097 with float16 and
-// .0857, .0456, .0234, .0143 with float32 sums: bound by instructions, of which half are the 49
+// Traffic: x and the output once, 4 bytes a value in bfloat16: .0293, .0147, .0073, .0037 ms for
+// the base model's stages at an H100's 3.02 TB/s. It takes .0558, .0292, .0154, .0097 with float16
+// and .0857, .0456, .0234, .0143 with float32 sums: bound by instructions, of which half are the 49
 // multiplications for each pair of values, in the few warps that registers leave room for.
 // grid: (blocks side by side x slices of channels, strips, images).
 template <int fixed_channels, int columns, class T, class Pair, bool norm>

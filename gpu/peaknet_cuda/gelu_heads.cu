@@ -1,4 +1,3 @@
-#include "gpu/peaknet_cuda/bilinear.cuh"
 #include "gpu/peaknet_cuda/device.cuh"
 
 namespace pnflow {
@@ -29,7 +28,7 @@ constexpr std::size_t tile_channels = 256;
 // A block has a tile of 8x4 pixels and those about it, of up to 256 channels: GELU once for each
 // value, neighbours through shared memory. Traffic: x once (and the tile's edges once more, which
 // the caches catch), the output once: 5 values a value of x; .0087 ms at 120x120 pixels of 256
-// channels in bfloat16 (4.24 TB/s), where the prototype took .0147.
+// channels in bfloat16 (an H200's 4.24 TB/s), where the prototype took .0147.
 // grid: (tiles across, tiles down, images x slices of channels).
 template <class T>
 __global__ void __launch_bounds__(threads)
@@ -93,8 +92,8 @@ __global__ void __launch_bounds__(threads)
 }
 
 // Some lanes to a pixel; each score is a sum over them. Traffic: x once and 4 bytes a score; .0280
-// ms at 480x480 pixels of 256 channels in bfloat16 with one score (4.24 TB/s), where the prototype
-// took .0332. Many scores are bound by their sums. grid: (pixels, images).
+// ms at 480x480 pixels of 256 channels in bfloat16 with one score (an H200's 4.24 TB/s), where the
+// prototype took .0332. Many scores are bound by their sums. grid: (pixels, images).
 template <class T, int pieces>
 __global__ void __launch_bounds__(threads)
     score_pixels(const T* __restrict__ x, const float* __restrict__ affine,

@@ -34,12 +34,11 @@ struct Panels {
            (p % panel_pieces ^ swapped) * 16;
   }
 
-  // The descriptor of columns 16 * step to 16 * step + 15 of the rows from `first_row`, a multiple
-  // of 8. `base` is the matrix's address in shared memory.
-  static __device__ __forceinline__ std::uint64_t columns(std::uint32_t base, int rows,
-                                                          int first_row, int step) {
+  // The descriptor of columns 16 * step to 16 * step + 15. `base` is the matrix's address in shared
+  // memory.
+  static __device__ __forceinline__ std::uint64_t columns(std::uint32_t base, int rows, int step) {
     const std::uint32_t address =
-        base + static_cast<std::uint32_t>((step / panel_steps * rows + first_row) * panel_bytes +
+        base + static_cast<std::uint32_t>(step / panel_steps * rows * panel_bytes +
                                           step % panel_steps * 32);
     constexpr std::uint64_t eight_rows = 8 * panel_bytes / 16;
     constexpr std::uint64_t swizzle = panel_bytes == 128 ? 1 : 2;
@@ -82,14 +81,8 @@ constexpr int output_of(int column) {
   "{\n.reg .pred p;\nsetp.ne.b32 p, " add ", 0;\nwgmma.mma_async.sync.aligned.m64n" columns \
   "k16.f32.bf16.bf16 {" registers "}, " a ", " b ", p, 1, 1, 0, 0;\n}\n"
 
-// sums (64 rows, 64, 96, 128 or 256 columns) = or += a (64 x 16) b^T (columns x 16), between
+// sums (64 rows, 96, 128 or 256 columns) = or += a (64 x 16) b^T (columns x 16), between
 // begin_products() and finish_products().
-__device__ __forceinline__ void multiply(float (&sums)[32], std::uint64_t a, std::uint64_t b,
-                                         bool add) {
-  asm volatile(PNFLOW_PRODUCT("64", PNFLOW_REGISTERS_32, "%32", "%33", "%34")
-               : PNFLOW_SUMS_32(0)
-               : "l"(a), "l"(b), "r"(static_cast<int>(add)));
-}
 __device__ __forceinline__ void multiply(float (&sums)[48], std::uint64_t a, std::uint64_t b,
                                          bool add) {
   asm volatile(PNFLOW_PRODUCT("96", PNFLOW_REGISTERS_48, "%48", "%49", "%50")

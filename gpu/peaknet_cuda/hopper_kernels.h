@@ -42,11 +42,15 @@ void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const
 // Replaces them, a Gemm without an epilogue and norm_gelu_add(). `weight` is (channels, channels).
 // `out` is none of the inputs. For 256 channels, and images that are large enough: of those with
 // fewer pixels a block has one tile or two, and three kernels are faster. Values of an image, and
-// of the shallower level's four times as many, are counted in int. `largest_weight` is the norm's:
-// what it makes of 256 values, at most 16 by absolute value, has to fit float16.
+// of the shallower level's four times as many, are counted in int. `largest_weight` is the norm's,
+// by absolute value: of 256 normalised values, which are at most 16, weight and bias make at most
+// 17 times that, half of which is below the 32752 that GELU in float16 can have. The means of
+// the weight's columns are 0, but for rounding.
+// Throws std::invalid_argument: most_node_pixels or more in an image.
+inline constexpr std::size_t most_node_pixels = std::size_t{1} << 21U;
 constexpr bool bifpn_node_takes(std::size_t channels, std::size_t pixels_of_image,
                                 float largest_weight) {
-  return channels == 256 && pixels_of_image >= 8192 && pixels_of_image < std::size_t{1} << 21U &&
+  return channels == 256 && pixels_of_image >= 8192 && pixels_of_image < most_node_pixels &&
          largest_weight < 1024;
 }
 void bifpn_node_up(const float (&shares)[2], const DeviceAffine& norm, const PixelGrid& deeper_grid,

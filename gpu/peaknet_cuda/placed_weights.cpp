@@ -64,11 +64,11 @@ class Placer {
   }
 
   PlacedNode node(const FoldedNode& node) {
-    const auto largest = [](const Values& values) {
-      return std::ranges::max(values, {}, [](float v) { return std::abs(v); });
-    };
-    return {node.shares, values(node.pointwise), affine(node.norm_weight, node.norm_bias),
-            std::max(std::abs(largest(node.norm_weight)), std::abs(largest(node.norm_bias)))};
+    float largest = 0;
+    for (const Values* values : {&node.norm_weight, &node.norm_bias}) {
+      for (const float value : *values) largest = std::max(largest, std::abs(value));
+    }
+    return {node.shares, values(node.pointwise), affine(node.norm_weight, node.norm_bias), largest};
   }
 
   PlacedLinear linear(const FoldedLinear& linear) {

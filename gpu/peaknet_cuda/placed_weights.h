@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -37,7 +38,8 @@ struct PlacedNode {
   std::vector<float> shares;
   const void* pointwise = nullptr;
   DeviceAffine norm;
-  float largest_weight = 0;  // of the norm's weights and biases, by absolute value
+  // By absolute value, of the norm's weights and biases.
+  float largest_weight = std::numeric_limits<float>::infinity();
 };
 
 struct PlacedBiFpnBlock {

@@ -57,8 +57,8 @@ constexpr std::size_t parts_of_sum(std::size_t pixels, std::size_t rows) {
   return std::clamp<std::size_t>(pixels / (rows * 64), 1, 128);
 }
 
-// An image's pixels in tiles of 64, and those in parts, of each of which a block of threads makes
-// one part of a sum. Some hundred parts keep a device busy with one image and are soon added up;
+// An image's pixels in tiles of 64, and those in parts, of each of which a warpgroup makes one part
+// of a sum. Some hundred parts keep a device busy with one image and are soon added up;
 // with 8 tiles to a part it does not matter what its end costs.
 struct ImageTiles {
   std::size_t tiles = 0;

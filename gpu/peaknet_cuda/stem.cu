@@ -27,8 +27,8 @@ __device__ const In* first_pixel(const In* images, const Patches& patches, int i
 // A patch's pixels times the weights, bias, LayerNorm: some lanes to a patch, 8 channels or more to
 // a lane, two patches at a time, so that each weight read from shared memory serves twice.
 // Traffic: images once, the output once; 256 bytes a patch for 4x4 float32 pixels and 96 channels
-// in bfloat16. Limit at 480x480 patches: .0139 ms (4.24 TB/s); the prototype took .0367, bound by
-// its 16 FMAs a channel.
+// in bfloat16. Limit at 480x480 patches: .0139 ms (an H200's 4.24 TB/s); the prototype took .0367,
+// bound by its 16 FMAs a channel.
 template <class In, class T, int pieces>
 __global__ void __launch_bounds__(threads)
     embed(const In* __restrict__ images, const float* __restrict__ weight,

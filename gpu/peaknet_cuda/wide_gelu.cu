@@ -105,11 +105,10 @@ __device__ __forceinline__ float sum_of_eight(const float* values, int lane) {
 // the sums cost. Rows behind an image's end, which are pixels of the next one, are neither stored
 // nor added.
 // Traffic: x and h once (x once for each slab from the second-level cache): 10 bytes a value of x.
-// .0733, .0367, .0183 ms for the base model's first three stages at an H100's 3.02 TB/s; the product
-// takes .0233 each at its 729 TFLOP/s. It takes .0841, .0473, .0334; with sums added atomically, and
-// warpgroups that share a tile, a prototype took .0843, .0495, .0448.
-// grid: slabs x blocks for each; the warpgroups of a slab have as many parts as the others, or one
-// less.
+// .0733, .0367, .0183 ms for the base model's first three stages at an H100's 3.02 TB/s; the
+// product takes .0233 each at its 729 TFLOP/s. It takes .0841, .0473, .0334; with sums added
+// atomically, and warpgroups that share a tile, a prototype took .0843, .0495, .0448. grid: slabs x
+// blocks for each; the warpgroups of a slab have as many parts as the others, or one less.
 template <class Shape>
 __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     multiply_gelu(const __grid_constant__ CUtensorMap x, const Bf16* __restrict__ weight,
@@ -117,7 +116,8 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
                   WideJob job) {
   constexpr int columns = Shape::columns;
   constexpr int own = columns / 4;  // outputs that a thread has
-  // Nothing else is in shared memory, which begins at a multiple of 1024 bytes.
+  // Nothing else is in shared memory, which begins at a multiple of 1024 bytes then: there is no
+  // room to spare for more.
   extern __shared__ __align__(1024) unsigned char memory[];
   const int group = static_cast<int>(threadIdx.x) / warpgroup;
   const int thread = static_cast<int>(threadIdx.x) % warpgroup;  // of the group
@@ -126,6 +126,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
   const int quarter = lane % 4;
   const int slab = static_cast<int>(blockIdx.x) % Shape::slabs;
   const std::uint32_t weights = shared_address(memory);
+  if (weights % Matrix::alignment != 0) __trap();
   const std::uint32_t tiles =
       weights + Shape::weight_bytes + group * Shape::buffers * Shape::tile_bytes;
   auto* const half_bias = reinterpret_cast<float*>(memory + Shape::first_float);
@@ -189,8 +190,8 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     begin_products();
 #pragma unroll
     for (int step = 0; step < Shape::channels / 16; ++step) {
-      multiply(sums, Matrix::columns(tile, tile_rows, 0, step),
-               Matrix::columns(weights, columns, 0, step), step > 0);
+      multiply(sums, Matrix::columns(tile, tile_rows, step),
+               Matrix::columns(weights, columns, step), step > 0);
     }
     finish_products(sums);
     sync_warpgroup(group);  // the tile is free when all warps are here
@@ -248,6 +249,7 @@ template <class Shape>
 void launch(const PixelGrid& grid, const void* x, const void* weight, const void* bias, void* h,
             float* parts, cudaStream_t stream) {
   static_assert(wide_gelu_takes(Shape::channels));
+  check_shape(grid, Shape::channels);
   const ImageTiles cut = image_tiles(grid.of_image());
   const WideJob job{static_cast<int>(grid.images), static_cast<int>(grid.of_image()),
                     static_cast<int>(cut.tiles), static_cast<int>(cut.parts),

@@ -219,7 +219,7 @@ def test_every_part_is_near_pytorchs_on_a_gpu(tmp_path, torch, networks, name, s
 
 
 @pytest.mark.skipif(not gpus(), reason="there is no GPU")
-def test_channels_that_the_gpu_kernels_cannot_have_are_refused(tmp_path, networks):
+def test_channels_that_the_kernels_cannot_have_are_refused_on_a_gpu(tmp_path, networks):
     path, _ = networks["odd"]
     with Run(tmp_path, simulated({}, infer={"engine": "peaknet", "weights": str(path),
                                             "devices": [0]})) as run:

@@ -116,7 +116,7 @@ TEST_CASE("depthwise convolution and norm with float16 sums, small images") {
 
 // Sums of float16 that end, or are on their way, beyond 65504.
 TEST_CASE("images with large sums are computed once more with float32 sums, small images") {
-  for (const std::size_t channels : {16, 96, 776}) {
+  for (const std::size_t channels : {16, 96, 192, 768, 776}) {
     for (const float large : {57344.0F, 0x1p20F}) {
       CAPTURE(channels);
       CAPTURE(large);

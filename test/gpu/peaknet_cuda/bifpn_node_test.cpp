@@ -16,8 +16,15 @@ namespace {
 constexpr auto f32 = Precision::float32;
 constexpr auto bf16 = Precision::bfloat16;
 constexpr std::size_t channels = 256;
-constexpr float up_shares[2] = {0.25F, 0.75F};
-constexpr float down_shares[3] = {0.5F, 0.125F, 0.375F};
+// None of which bfloat16 has.
+constexpr float up_shares[2] = {0.3F, 0.7F};
+constexpr float down_shares[3] = {1 / 3.0F, 0.15F, 0.5F};
+
+static_assert(bifpn_node_takes(256, 8192, 1023));
+static_assert(!bifpn_node_takes(256, 8192, 1024));
+static_assert(!bifpn_node_takes(256, 8191, 1));
+static_assert(!bifpn_node_takes(256, most_node_pixels, 1));
+static_assert(!bifpn_node_takes(128, 8192, 1));
 
 bool here() {
   if (runs_hopper_kernels()) return true;
@@ -120,6 +127,8 @@ TEST_CASE("nodes of the BiFPN, small images") {
   if (!here()) return;
   for (const PixelGrid& grid : even_grids) check_node(Way::up, grid, 1);
   for (const PixelGrid& grid : awkward_grids) check_node(Way::down, grid, 1);
+  // Several tiles to a warpgroup.
+  for (const Way way : {Way::up, Way::down}) check_node(way, {500, 2, 2}, 7);
 }
 
 TEST_CASE("nodes of the BiFPN, more tiles than are worked on at once") {

@@ -9,6 +9,7 @@
 #include "gpu/cuda/cuda_check.h"
 #include "gpu/peaknet_cuda/convolution.h"
 #include "gpu/peaknet_cuda/gemm.h"
+#include "gpu/peaknet_cuda/hopper_kernels.h"
 #include "gpu/peaknet_cuda/shapes.h"
 #include "test/gpu/peaknet_cuda/reference.h"
 
@@ -159,6 +160,42 @@ TEST_CASE("BiFPN, large batches") {
   }
 }
 
+TEST_CASE("kernels for Hopper, large batches") {
+  if (!runs_hopper_kernels()) return;
+  SUBCASE("first pointwise") {
+    constexpr std::size_t inputs = 96;
+    constexpr PixelGrid grid{700, 128, 128};
+    static_assert(grid.all() * 4 * inputs > std::size_t{1} << 32U);
+    const DeviceValues weight(random_values(4 * inputs * inputs, bf16, 20), bf16);
+    const DeviceValues bias(random_values(4 * inputs, bf16, 21), bf16);
+    const std::size_t sums = wide_gelu_parts(grid.of_image()) * 4 * inputs;
+    check_last_image(grid,
+                     {{grid.of_image() * inputs}, {grid.of_image() * 4 * inputs}, {sums, f32}},
+                     [&](auto& of, auto& p) {
+                       wide_gelu(inputs, of, p[0], weight.data(), bias.data(), p[1],
+                                 static_cast<float*>(p[2]), nullptr);
+                     });
+  }
+  SUBCASE("nodes of the BiFPN") {
+    constexpr std::size_t features = 256;
+    constexpr PixelGrid grid{1030, 128, 128};
+    constexpr std::size_t each = grid.of_image() * features;
+    static_assert(grid.images * each > std::size_t{1} << 32U);
+    const DeviceValues weight(random_values(features * features, bf16, 20), bf16);
+    const DeviceValues norm(random_values(features, f32, 21), f32);
+    const DeviceAffine affine{norm.floats(), norm.floats()};
+    check_last_image(grid, {{each}, {each / 4}, {each}}, [&](auto& of, auto& p) {
+      bifpn_node_up({0.3F, 0.7F}, affine, {of.images, of.height / 2, of.width / 2}, weight.data(),
+                    p[0], p[1], p[2], nullptr);
+    });
+    constexpr PixelGrid deeper{1030, 64, 64};
+    check_last_image(deeper, {{each / 4}, {each / 4}, {each}, {each / 4}}, [&](auto& of, auto& p) {
+      bifpn_node_down({0.3F, 0.2F, 0.5F}, affine, of, weight.data(), p[0], p[1], p[2], p[3],
+                      nullptr);
+    });
+  }
+}
+
 TEST_CASE("heads, large batches") {
   const DeviceValues weight(random_values(channels, f32, 20), f32);
   SUBCASE("GroupNorm") {
@@ -257,6 +294,11 @@ TEST_CASE("batches that kernels cannot count are refused, small images") {
                     std::invalid_argument);
     CHECK_THROWS_AS(gelu_up(nullptr, 32, grid, bf16, nullptr, nullptr, nullptr),
                     std::invalid_argument);
+    CHECK_THROWS_AS(wide_gelu(96, grid, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr),
+                    std::invalid_argument);
+    CHECK_THROWS_AS(bifpn_node_down({1, 1, 1}, none, grid, nullptr, nullptr, nullptr, nullptr,
+                                    nullptr, nullptr),
+                    std::invalid_argument);
     CHECK_THROWS_AS(decide_peaks({}, 1, 0, 4, grid, {1, 8, 8}, MapFormat::bits, nullptr, nullptr,
                                  nullptr, nullptr),
                     std::invalid_argument);
@@ -264,6 +306,9 @@ TEST_CASE("batches that kernels cannot count are refused, small images") {
   CHECK_THROWS_AS(decide_peaks({}, 1, 0, 4, {1, 8, 8}, {0, 8, 8}, MapFormat::bits, nullptr, nullptr,
                                nullptr, nullptr),
                   std::invalid_argument);
+  CHECK_THROWS_AS(
+      bifpn_node_up({1, 1}, {}, {1, 1024, 512}, nullptr, nullptr, nullptr, nullptr, nullptr),
+      std::invalid_argument);
   CHECK_THROWS_AS(normalise(12, {1, 8, 8}, bf16, nullptr, nullptr, nullptr, nullptr),
                   std::invalid_argument);
   CHECK_THROWS_AS(normalise(3080, {1, 8, 8}, bf16, nullptr, nullptr, nullptr, nullptr),

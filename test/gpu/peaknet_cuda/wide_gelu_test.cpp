@@ -105,12 +105,16 @@ TEST_CASE("first pointwise, GELU and response, small images") {
   for (const std::size_t channels : {96, 192, 352, 384}) {
     REQUIRE(wide_gelu_takes(channels));
     for (const PixelGrid& grid : awkward_grids) check_wide(channels, grid);
-    // A whole tile, one pixel more and less, and several tiles to a block.
+    // A whole tile, one pixel more and less, and several tiles to an image.
     for (const PixelGrid& grid :
          {PixelGrid{1, 8, 8}, PixelGrid{2, 5, 13}, PixelGrid{2, 9, 7}, PixelGrid{3, 14, 15}}) {
       check_wide(channels, grid);
     }
   }
+  // Several tiles to a warpgroup.
+  check_some(96, {200, 9, 7});
+  check_some(192, {200, 9, 7});
+  check_some(384, {70, 9, 7});
 }
 
 TEST_CASE("first pointwise, GELU and response, large images") {
@@ -125,10 +129,10 @@ TEST_CASE("first pointwise, GELU and response, large images") {
 
 TEST_CASE("first pointwise: the same bits in every run and batch") {
   if (!here()) return;
-  for (const std::size_t channels : {96, 192, 384}) {
+  for (const std::size_t channels : {96, 192, 352, 384}) {
     CAPTURE(channels);
-    const PixelGrid four{4, 118, 91};
-    const PixelGrid one{1, 118, 91};
+    const PixelGrid four{4, 211, 97};  // parts of two tiles
+    const PixelGrid one{1, 211, 97};
     const Inputs inputs = random_inputs(channels, four);
     const Outputs first = wide(inputs, channels, four);
     CHECK(wide(inputs, channels, four) == first);
