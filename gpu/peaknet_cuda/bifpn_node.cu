@@ -39,6 +39,7 @@ struct Share {
       : most(__float2bfloat162_rn(share)),
         rest(__float2bfloat162_rn(share - __low2float(__float2bfloat162_rn(share)))) {}
 };
+
 struct Shares {
   float p, m, other;
 };
@@ -216,8 +217,8 @@ struct Norm {
 // 240x240 and 120x120 pixels (an H100's 3.02 TB/s), where it takes .1370, .0351, .0106 and three
 // kernels .288, .074, .020. On the way down 7 values for each of the output's: .0684, .0171 ms at
 // 240x240 and 120x120, where it takes .0872, .0237 and three kernels .118, .031. 21 instructions
-// for each value on the way up; a third of the time warps wait for what they read. grid: as many
-// blocks as there are processors.
+// for each value on the way up; a third of the time warps wait for what they read.
+// grid: as many blocks as there are processors.
 template <bool down>
 __global__ void __launch_bounds__(threads, 1)
     fuse_multiply_norm(NodeInputs in, const Bf16* __restrict__ weight,

@@ -25,8 +25,8 @@ SumShape sum_shape(std::size_t channels) {
 // A block adds up one part of an image for some channels; a thread has 8 of them and every
 // parts * rows-th pixel. Traffic: h once, and once more where it is changed; .0418, .0209, .0104,
 // .0052 ms for the base model's stages at an H200's 4.24 TB/s, where the prototype (with atomic
-// additions) took .0475, .0255, .0153, .0092. grid: (parts, slices of channels, images); block:
-// (across, rows).
+// additions) took .0475, .0255, .0153, .0092.
+// grid: (parts, slices of channels, images); block: (across, rows).
 template <class T, bool with_gelu>
 __global__ void __launch_bounds__(most_threads)
     sum_squares(T* h, float* __restrict__ parts, int channels, int pixels) {

@@ -107,8 +107,9 @@ __device__ __forceinline__ float sum_of_eight(const float* values, int lane) {
 // Traffic: x and h once (x once for each slab from the second-level cache): 10 bytes a value of x.
 // .0733, .0367, .0183 ms for the base model's first three stages at an H100's 3.02 TB/s; the
 // product takes .0233 each at its 729 TFLOP/s. It takes .0841, .0473, .0334; with sums added
-// atomically, and warpgroups that share a tile, a prototype took .0843, .0495, .0448. grid: slabs x
-// blocks for each; the warpgroups of a slab have as many parts as the others, or one less.
+// atomically, and warpgroups that share a tile, a prototype took .0843, .0495, .0448.
+// grid: slabs x blocks for each; the warpgroups of a slab have as many parts as the others, or one
+// less.
 template <class Shape>
 __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     multiply_gelu(const __grid_constant__ CUtensorMap x, const Bf16* __restrict__ weight,
@@ -272,6 +273,7 @@ void launch(const PixelGrid& grid, const void* x, const void* weight, const void
 
 void wide_gelu(std::size_t channels, const PixelGrid& grid, const void* x, const void* weight,
                const void* bias, void* h, float* parts, cudaStream_t stream) {
+  // Of what registers and shared memory leave room for, the fastest on an H100; 352 as 384.
   switch (channels) {
     case 96: return launch<WideShape<96, 96, 2, 2, 1>>(grid, x, weight, bias, h, parts, stream);
     case 192: return launch<WideShape<192, 128, 1, 1, 3>>(grid, x, weight, bias, h, parts, stream);
