@@ -1,6 +1,9 @@
 #include "nodes/connected_components.h"
 
 #include <fmt/format.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -20,33 +23,63 @@ constexpr std::size_t word_bits = 64;
 
 constexpr std::uint64_t low_bits(std::size_t n) { return (std::uint64_t{1} << n) - 1; }
 
-// One bit for each of eight bytes, set where the byte is not zero.
-std::uint64_t nonzero_bytes(std::uint64_t bytes) {
+// One bit for each of 64 bytes, set where the byte is not zero.
+#ifdef __SSE2__
+std::uint64_t pack(const std::uint8_t* pixels) {
+  std::uint64_t zeros = 0;
+  for (std::size_t i = 0; i < word_bits; i += 16) {
+    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(pixels + i));
+    const int are_zero = _mm_movemask_epi8(_mm_cmpeq_epi8(sixteen, _mm_setzero_si128()));
+    zeros |= static_cast<std::uint64_t>(are_zero) << i;
+  }
+  return ~zeros;
+}
+#else
+std::uint64_t pack(const std::uint8_t* pixels) {
   constexpr std::uint64_t low_seven = 0x7f7f7f7f7f7f7f7f;
   constexpr std::uint64_t gather = 0x0102040810204080;
-  const std::uint64_t high = (((bytes & low_seven) + low_seven) | bytes) & ~low_seven;
-  return ((high >> 7) * gather) >> 56;
-}
-
-// One bit for each of 64 bytes. Maps are mostly empty, so that is tested first, all at once.
-std::uint64_t pack(const std::uint8_t* pixels) {
-  std::array<std::uint64_t, 8> bytes;
-  std::memcpy(bytes.data(), pixels, word_bits);
-  std::uint64_t any = 0;
-  for (const std::uint64_t eight : bytes) any |= eight;
-  if (any == 0) return 0;
   std::uint64_t word = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) word |= nonzero_bytes(bytes[i]) << (8 * i);
+  for (std::size_t i = 0; i < word_bits; i += 8) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, pixels + i, sizeof(bytes));
+    const std::uint64_t high = (((bytes & low_seven) + low_seven) | bytes) & ~low_seven;
+    word |= (((high >> 7) * gather) >> 56) << i;
+  }
   return word;
 }
+#endif
 
-// The two forms of a map, both read as words of 64 pixels.
+// Which of `count` things of `each` words are not all zeros, a bit for each. Mostly none is, so
+// that is tested first, all at once.
+template <std::size_t count, std::size_t each>
+unsigned nonzero_of(const void* things) {
+  std::array<std::uint64_t, count * each> words;
+  std::memcpy(words.data(), things, sizeof(words));
+  std::uint64_t any = 0;
+  for (const std::uint64_t word : words) any |= word;
+  if (any == 0) return 0;
+  unsigned found = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint64_t set = 0;
+    for (std::size_t k = 0; k < each; ++k) set |= words[i * each + k];
+    found |= static_cast<unsigned>(set != 0) << i;
+  }
+  return found;
+}
+
+// The two forms of a map, both read as words of 64 pixels. `nonzero` has a bit for each of `count`
+// words from the i-th on; a group is read at once.
 struct ByteRows {
   const std::uint8_t* pixels;
   std::size_t width;
 
   struct Row {
+    static constexpr std::size_t group = 4;
     const std::uint8_t* pixels;
+    template <std::size_t count>
+    unsigned nonzero(std::size_t i) const {
+      return nonzero_of<count, word_bits / 8>(pixels + i * word_bits);
+    }
     std::uint64_t word(std::size_t i) const { return pack(pixels + i * word_bits); }
     std::uint64_t tail(std::size_t i, std::size_t count) const {
       std::array<std::uint8_t, word_bits> padded{};
@@ -62,7 +95,12 @@ struct BitRows {
   std::size_t stride;
 
   struct Row {
+    static constexpr std::size_t group = 8;
     const std::uint64_t* words;
+    template <std::size_t count>
+    unsigned nonzero(std::size_t i) const {
+      return nonzero_of<count, 1>(words + i);
+    }
     std::uint64_t word(std::size_t i) const { return words[i]; }
     std::uint64_t tail(std::size_t i, std::size_t count) const {
       return words[i] & low_bits(count);
@@ -74,12 +112,16 @@ struct BitRows {
 // Calls found(begin, end) for each run of a row, from left to right.
 template <class Row, class Found>
 void for_each_run(const Row& row, std::int32_t width, const Found& found) {
-  std::uint64_t carry = 0;  // the last pixel of the word before
+  bool inside = false;  // a run that reaches to the end of the words so far
   std::int32_t begin = 0;
+  std::size_t next = 0;  // the word behind them
+  const auto end_of_words = [&] { return static_cast<std::int32_t>(next * word_bits); };
   const auto scan = [&](std::uint64_t word, std::size_t i) {
-    std::uint64_t edges = word ^ ((word << 1) | carry);
-    bool inside = carry != 0;
-    carry = word >> (word_bits - 1);
+    if (inside && i != next) {
+      found(begin, end_of_words());
+      inside = false;
+    }
+    std::uint64_t edges = word ^ ((word << 1) | static_cast<std::uint64_t>(inside));
     for (; edges != 0; edges &= edges - 1) {
       const auto x = static_cast<std::int32_t>(i * word_bits) + std::countr_zero(edges);
       if (inside) {
@@ -89,16 +131,25 @@ void for_each_run(const Row& row, std::int32_t width, const Found& found) {
       }
       inside = !inside;
     }
+    next = i + 1;
   };
   const std::size_t whole = static_cast<std::size_t>(width) / word_bits;
   const std::size_t rest = static_cast<std::size_t>(width) % word_bits;
-  for (std::size_t i = 0; i < whole; ++i) {
-    const std::uint64_t word = row.word(i);
-    if ((word | carry) != 0) scan(word, i);
+  const auto scan_those = [&](unsigned words, std::size_t first) {
+    for (; words != 0; words &= words - 1) {
+      const std::size_t i = first + static_cast<std::size_t>(std::countr_zero(words));
+      scan(row.word(i), i);
+    }
+  };
+  std::size_t i = 0;
+  for (; i + Row::group <= whole; i += Row::group) {
+    scan_those(row.template nonzero<Row::group>(i), i);
   }
-  if (rest != 0) scan(row.tail(whole, rest), whole);
-  // A tail is followed by zeros and so has ended its last run, a whole word may not have.
-  if (carry != 0) found(begin, width);
+  for (; i < whole; ++i) scan_those(row.template nonzero<1>(i), i);
+  if (rest != 0) {
+    if (const std::uint64_t word = row.tail(whole, rest); word != 0) scan(word, whole);
+  }
+  if (inside) found(begin, std::min(end_of_words(), width));
 }
 
 void require_size(std::size_t found, std::size_t row, std::size_t height, std::size_t width) {
@@ -125,6 +176,14 @@ void Component::add(const PixelRun& run) {
   box.x1 = std::max(box.x1, run.end - 1);
 }
 
+void Component::add(const Component& other) {
+  npix += other.npix;
+  sum_y += other.sum_y;
+  twice_sum_x += other.twice_sum_x;
+  box = {std::min(box.y0, other.box.y0), std::min(box.x0, other.box.x0),
+         std::max(box.y1, other.box.y1), std::max(box.x1, other.box.x1)};
+}
+
 void ConnectedComponents::label_bytes(std::span<const std::uint8_t> pixels, std::size_t height,
                                       std::size_t width, Connectivity connectivity) {
   require_size(pixels.size(), width, height, width);
@@ -145,7 +204,7 @@ void ConnectedComponents::label(const Rows& rows, std::size_t height, std::size_
   // where the other begins.
   const std::int32_t reach = connectivity == Connectivity::eight ? 1 : 0;
   find_runs(rows, static_cast<std::int32_t>(height), static_cast<std::int32_t>(width), reach);
-  number_components();
+  if (joined_) number_components();
   group_runs();
 }
 
@@ -153,6 +212,9 @@ template <class Rows>
 void ConnectedComponents::find_runs(const Rows& rows, std::int32_t height, std::int32_t width,
                                     std::int32_t reach) {
   runs_.clear();
+  components_.clear();
+  links_.clear();
+  joined_ = false;
   row_begin_.assign(1, 0);
   std::size_t above = 0;
   for (std::int32_t y = 0; y < height; ++y) {
@@ -169,42 +231,57 @@ void ConnectedComponents::find_runs(const Rows& rows, std::int32_t height, std::
 // `above` is the first run of the row above that may touch this run or one further right.
 void ConnectedComponents::add_run(PixelRun run, std::int32_t reach, std::size_t& above,
                                   std::size_t above_end) {
-  const auto self = static_cast<std::uint32_t>(runs_.size());
-  std::uint32_t root = self;
+  constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+  std::uint32_t root = none;
   while (above < above_end && runs_[above].end + reach <= run.begin) ++above;
   for (std::size_t i = above; i < above_end && runs_[i].begin < run.end + reach; ++i) {
-    const std::uint32_t other = root_of(static_cast<std::uint32_t>(i));
-    // The earlier of two roots stays, so that a component's root is its first run.
-    if (root != self) runs_[std::max(root, other)].component = std::min(root, other);
-    root = std::min(root, other);
+    const std::uint32_t other = root_of(runs_[i].component);
+    root = root == none ? other : join(root, other);
     above = i;  // the last one may touch the next run of this row, too
   }
+  if (root == none) {
+    root = static_cast<std::uint32_t>(components_.size());
+    components_.push_back({.box = {run.row, run.begin, run.row, run.end - 1}});
+    links_.push_back(root);
+  }
   run.component = root;
+  components_[root].add(run);
   runs_.push_back(run);
 }
 
-std::uint32_t ConnectedComponents::root_of(std::uint32_t run) {
-  while (runs_[run].component != run) {
-    std::uint32_t& link = runs_[run].component;
-    link = runs_[link].component;
-    run = link;
-  }
-  return run;
+// The earlier of two components stays, so that they are numbered by their first pixels.
+std::uint32_t ConnectedComponents::join(std::uint32_t a, std::uint32_t b) {
+  if (a == b) return a;
+  const auto [stays, goes] = std::minmax(a, b);
+  links_[goes] = stays;
+  components_[stays].add(components_[goes]);
+  joined_ = true;
+  return stays;
 }
 
-void ConnectedComponents::number_components() {
-  components_.clear();
-  for (std::uint32_t i = 0; i < runs_.size(); ++i) {
-    PixelRun& run = runs_[i];
-    // Links lead to earlier runs, which have their component's number by now.
-    if (run.component == i) {
-      run.component = static_cast<std::uint32_t>(components_.size());
-      components_.push_back({.box = {run.row, run.begin, run.row, run.end - 1}});
-    } else {
-      run.component = runs_[run.component].component;
-    }
-    components_[run.component].add(run);
+std::uint32_t ConnectedComponents::root_of(std::uint32_t component) {
+  while (links_[component] != component) {
+    std::uint32_t& link = links_[component];
+    link = links_[link];
+    component = link;
   }
+  return component;
+}
+
+// Closes the gaps that joined components have left.
+void ConnectedComponents::number_components() {
+  std::uint32_t count = 0;
+  for (std::uint32_t i = 0; i < components_.size(); ++i) {
+    // Links lead to earlier components, whose links have become their numbers by now.
+    if (links_[i] == i) {
+      components_[count] = components_[i];
+      links_[i] = count++;
+    } else {
+      links_[i] = links_[links_[i]];
+    }
+  }
+  components_.resize(count);
+  for (PixelRun& run : runs_) run.component = links_[run.component];
 }
 
 // A counting sort; it keeps the raster order within each component.
@@ -233,9 +310,10 @@ std::span<const PixelRun> ConnectedComponents::runs_in_row(std::int32_t y) const
 }
 
 void ConnectedComponents::trim(std::size_t bytes) {
-  const std::size_t kept = (runs_.capacity() + grouped_.capacity()) * sizeof(PixelRun) +
-                           components_.capacity() * sizeof(Component) +
-                           (row_begin_.capacity() + component_begin_.capacity()) * 4;
+  const std::size_t kept =
+      (runs_.capacity() + grouped_.capacity()) * sizeof(PixelRun) +
+      components_.capacity() * sizeof(Component) +
+      (row_begin_.capacity() + component_begin_.capacity() + links_.capacity()) * 4;
   if (kept > bytes) *this = ConnectedComponents();
 }
 

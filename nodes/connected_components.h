@@ -40,6 +40,8 @@ struct Component {
   // Runs come in raster order; the box begins as that of any of the component's pixels in the first
   // row.
   void add(const PixelRun& run);
+  // Another part of the same component.
+  void add(const Component& other);
 };
 
 // Finds the connected components of a binary map. Rows are read once, 64 pixels at a time, and
@@ -81,13 +83,16 @@ class ConnectedComponents {
   void add_run(PixelRun run, std::int32_t reach, std::size_t& above, std::size_t above_end);
   void number_components();
   void group_runs();
-  std::uint32_t root_of(std::uint32_t run);
+  std::uint32_t join(std::uint32_t a, std::uint32_t b);
+  std::uint32_t root_of(std::uint32_t component);
 
-  // Raster order. While rows are read, `component` is a union-find's link to an earlier run of
-  // the same component; then it is the component's number.
-  std::vector<PixelRun> runs_;
+  std::vector<PixelRun> runs_;            // raster order
   std::vector<std::uint32_t> row_begin_;  // first run of each row, and the end of the last
   std::vector<Component> components_;
+  // While rows are read, the union-find: of each component, an earlier one that it is part of, or
+  // itself.
+  std::vector<std::uint32_t> links_;
+  bool joined_ = false;                         // some are part of others
   std::vector<PixelRun> grouped_;               // runs_ sorted by component
   std::vector<std::uint32_t> component_begin_;  // first entry of each in grouped_, and the end
 };
