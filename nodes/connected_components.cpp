@@ -49,37 +49,18 @@ std::uint64_t pack(const std::uint8_t* pixels) {
 }
 #endif
 
-// Which of `count` things of `each` words are not all zeros, a bit for each. Mostly none is, so
-// that is tested first, all at once.
-template <std::size_t count, std::size_t each>
-unsigned nonzero_of(const void* things) {
-  std::array<std::uint64_t, count * each> words;
-  std::memcpy(words.data(), things, sizeof(words));
-  std::uint64_t any = 0;
-  for (const std::uint64_t word : words) any |= word;
-  if (any == 0) return 0;
-  unsigned found = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    std::uint64_t set = 0;
-    for (std::size_t k = 0; k < each; ++k) set |= words[i * each + k];
-    found |= static_cast<unsigned>(set != 0) << i;
-  }
-  return found;
-}
+constexpr std::size_t group = 8;  // words that are looked at at once
 
-// The two forms of a map, both read as words of 64 pixels. `nonzero` has a bit for each of `count`
-// words from the i-th on; a group is read at once.
+// The two forms of a map, both read as words of 64 pixels. `any_of_group` may be false where a
+// group of words from the i-th on is all zeros: of bits that is known much sooner than what they
+// are; bytes take as long to come from memory as to be packed.
 struct ByteRows {
   const std::uint8_t* pixels;
   std::size_t width;
 
   struct Row {
-    static constexpr std::size_t group = 4;
     const std::uint8_t* pixels;
-    template <std::size_t count>
-    unsigned nonzero(std::size_t i) const {
-      return nonzero_of<count, word_bits / 8>(pixels + i * word_bits);
-    }
+    static bool any_of_group(std::size_t) { return true; }
     std::uint64_t word(std::size_t i) const { return pack(pixels + i * word_bits); }
     std::uint64_t tail(std::size_t i, std::size_t count) const {
       std::array<std::uint8_t, word_bits> padded{};
@@ -95,11 +76,11 @@ struct BitRows {
   std::size_t stride;
 
   struct Row {
-    static constexpr std::size_t group = 8;
     const std::uint64_t* words;
-    template <std::size_t count>
-    unsigned nonzero(std::size_t i) const {
-      return nonzero_of<count, 1>(words + i);
+    bool any_of_group(std::size_t i) const {
+      std::uint64_t any = 0;
+      for (std::size_t k = 0; k < group; ++k) any |= words[i + k];
+      return any != 0;
     }
     std::uint64_t word(std::size_t i) const { return words[i]; }
     std::uint64_t tail(std::size_t i, std::size_t count) const {
@@ -109,21 +90,42 @@ struct BitRows {
   Row row(std::size_t y) const { return {words + y * stride}; }
 };
 
-// Calls found(begin, end) for each run of a row, from left to right.
-template <class Row, class Found>
-void for_each_run(const Row& row, std::int32_t width, const Found& found) {
+// Collects the words of a row that are not zero. Whether one is decides no branch: where there are
+// many peaks it would be guessed wrong as often.
+template <class Row, class Word>
+std::size_t nonzero_words(const Row& row, std::size_t width, std::vector<Word>& words) {
+  const std::size_t whole = width / word_bits;
+  const std::size_t rest = width % word_bits;
+  std::size_t count = 0;
+  const auto keep = [&](std::uint64_t bits, std::size_t i) {
+    words[count] = {bits, static_cast<std::int32_t>(i * word_bits)};
+    count += static_cast<std::size_t>(bits != 0);
+  };
+  std::size_t i = 0;
+  for (; i + group <= whole; i += group) {
+    if (!row.any_of_group(i)) continue;
+    for (std::size_t k = i; k < i + group; ++k) keep(row.word(k), k);
+  }
+  for (; i < whole; ++i) keep(row.word(i), i);
+  if (rest != 0) keep(row.tail(whole, rest), whole);
+  return count;
+}
+
+// Calls found(begin, end) for each run of a row of so many words that are not zero, from left to
+// right.
+template <class Word, class Found>
+void for_each_run(std::span<const Word> words, std::int32_t width, const Found& found) {
   bool inside = false;  // a run that reaches to the end of the words so far
   std::int32_t begin = 0;
-  std::size_t next = 0;  // the word behind them
-  const auto end_of_words = [&] { return static_cast<std::int32_t>(next * word_bits); };
-  const auto scan = [&](std::uint64_t word, std::size_t i) {
-    if (inside && i != next) {
-      found(begin, end_of_words());
+  std::int32_t next = 0;  // the pixel behind them
+  for (const auto& [bits, first] : words) {
+    if (inside && first != next) {
+      found(begin, next);
       inside = false;
     }
-    std::uint64_t edges = word ^ ((word << 1) | static_cast<std::uint64_t>(inside));
+    std::uint64_t edges = bits ^ ((bits << 1) | static_cast<std::uint64_t>(inside));
     for (; edges != 0; edges &= edges - 1) {
-      const auto x = static_cast<std::int32_t>(i * word_bits) + std::countr_zero(edges);
+      const std::int32_t x = first + std::countr_zero(edges);
       if (inside) {
         found(begin, x);
       } else {
@@ -131,25 +133,9 @@ void for_each_run(const Row& row, std::int32_t width, const Found& found) {
       }
       inside = !inside;
     }
-    next = i + 1;
-  };
-  const std::size_t whole = static_cast<std::size_t>(width) / word_bits;
-  const std::size_t rest = static_cast<std::size_t>(width) % word_bits;
-  const auto scan_those = [&](unsigned words, std::size_t first) {
-    for (; words != 0; words &= words - 1) {
-      const std::size_t i = first + static_cast<std::size_t>(std::countr_zero(words));
-      scan(row.word(i), i);
-    }
-  };
-  std::size_t i = 0;
-  for (; i + Row::group <= whole; i += Row::group) {
-    scan_those(row.template nonzero<Row::group>(i), i);
+    next = first + static_cast<std::int32_t>(word_bits);
   }
-  for (; i < whole; ++i) scan_those(row.template nonzero<1>(i), i);
-  if (rest != 0) {
-    if (const std::uint64_t word = row.tail(whole, rest); word != 0) scan(word, whole);
-  }
-  if (inside) found(begin, std::min(end_of_words(), width));
+  if (inside) found(begin, std::min(next, width));
 }
 
 void require_size(std::size_t found, std::size_t row, std::size_t height, std::size_t width) {
@@ -216,10 +202,13 @@ void ConnectedComponents::find_runs(const Rows& rows, std::int32_t height, std::
   links_.clear();
   joined_ = false;
   row_begin_.assign(1, 0);
+  words_.resize(words_per_row(static_cast<std::size_t>(width)) + 1);
   std::size_t above = 0;
   for (std::int32_t y = 0; y < height; ++y) {
     const std::size_t above_end = runs_.size();
-    for_each_run(rows.row(static_cast<std::size_t>(y)), width,
+    const std::size_t count = nonzero_words(rows.row(static_cast<std::size_t>(y)),
+                                            static_cast<std::size_t>(width), words_);
+    for_each_run(std::span<const Word>(words_).first(count), width,
                  [&](std::int32_t begin, std::int32_t end) {
                    add_run({.row = y, .begin = begin, .end = end}, reach, above, above_end);
                  });

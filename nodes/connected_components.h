@@ -92,7 +92,13 @@ class ConnectedComponents {
   // While rows are read, the union-find: of each component, an earlier one that it is part of, or
   // itself.
   std::vector<std::uint32_t> links_;
-  bool joined_ = false;                         // some are part of others
+  bool joined_ = false;  // some are part of others
+  // 64 pixels of the row that is read, from pixel `first` on, that are not all zero.
+  struct Word {
+    std::uint64_t bits;
+    std::int32_t first;
+  };
+  std::vector<Word> words_;
   std::vector<PixelRun> grouped_;               // runs_ sorted by component
   std::vector<std::uint32_t> component_begin_;  // first entry of each in grouped_, and the end
 };
