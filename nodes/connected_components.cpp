@@ -301,7 +301,7 @@ std::span<const PixelRun> ConnectedComponents::runs_in_row(std::int32_t y) const
 void ConnectedComponents::trim(std::size_t bytes) {
   const std::size_t kept =
       (runs_.capacity() + grouped_.capacity()) * sizeof(PixelRun) +
-      components_.capacity() * sizeof(Component) +
+      components_.capacity() * sizeof(Component) + words_.capacity() * sizeof(Word) +
       (row_begin_.capacity() + component_begin_.capacity() + links_.capacity()) * 4;
   if (kept > bytes) *this = ConnectedComponents();
 }

@@ -46,7 +46,7 @@ struct Component {
 
 // Finds the connected components of a binary map. Rows are read once, 64 pixels at a time, and
 // turned into runs; a union-find joins runs that touch from one row to the next. Time is linear in
-// the words read plus the runs; memory is proportional to rows plus runs, whatever the width.
+// the words read plus the runs; memory is proportional to rows, runs and the words of one row.
 //
 // Components are numbered from 0 in raster order of their first pixel, which is the order of
 // scipy.ndimage.label (whose labels count from 1). Runs and components stay valid until the next
