@@ -17,7 +17,7 @@ import tempfile
 
 import zmq
 
-from harness import PNFLOW, ROOT
+from harness import PNFLOW
 
 SHAPE = "16x352x384"
 EVENTS_PER_MESSAGE = 4
@@ -45,12 +45,21 @@ def run(files: pathlib.Path, loops: int, compression: str, directory: pathlib.Pa
     """The report of one run; nothing is left of its files."""
     with tempfile.TemporaryDirectory(dir=directory) as out:
         report = pathlib.Path(out, "report.json")
-        settings = [f"source.files=[{files}]", f"source.loop={loops}", "infer.engine=none",
-                    "peaks.min_num_peak=0", f"cxi.directory={out}/cxi",
-                    f"cxi.compression={compression}"]
-        subprocess.run([PNFLOW, "run", ROOT / "configs" / "files.yaml", "--quiet", "--report",
-                        report, *[word for value in settings for word in ("--set", value)]],
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        graph = pathlib.Path(out, "graph.yaml")
+        graph.write_text(json.dumps({
+            "pnflow": 1, "name": "whole-graph", "window": 16,
+            "nodes": {
+                "source": {"type": "file_source", "files": [str(files)], "loop": loops},
+                "decode": {"type": "decode", "workers": 2},
+                "q1": {"type": "limiter", "capacity": 8},
+                "infer": {"type": "infer", "engine": "none"},
+                "q2": {"type": "limiter", "capacity": 8},
+                "peaks": {"type": "find_peaks", "min_num_peak": 0, "workers": 2},
+                "cxi": {"type": "cxi_writer", "directory": f"{out}/cxi", "events_per_file": 100,
+                        "workers": 2, "compression": compression}},
+            "edges": ["source -> decode -> q1 -> infer -> q2 -> peaks -> cxi"]}))
+        subprocess.run([PNFLOW, "run", graph, "--quiet", "--report", report], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return json.loads(report.read_text())
 
 
