@@ -183,8 +183,8 @@ void decide(benchmark::State& state, Precision precision, Order order, MapFormat
   logits.fill(noise, in);
   const Buffers maps(sets, out);
   measure(state, sets, in + out, [&](std::size_t set, cudaStream_t stream) {
-    decide_classes(logits_at(logits[set], precision, order), images, geometry, format, maps[set],
-                   nullptr, stream);
+    decide_classes(logits_at(logits[set], precision, order), {images, geometry, format, maps[set]},
+                   stream);
   });
 }
 

@@ -290,9 +290,9 @@ class Bench {
     }
     const auto patches = static_cast<double>(grid(0).all());
     add("decide", 0, 1, patches * (4 * 1.75 + 2), timed([&] {
-          decide_peaks({a_.floats(), {a_.floats(), a_.floats(), a_.floats()}}, 1, 0.1F, 4, grid(0),
-                       {batch_, 4 * side, 4 * side}, MapFormat::bits, nullptr, b_.data(), nullptr,
-                       stream_);
+          decide_peaks(
+              {a_.floats(), {a_.floats(), a_.floats(), a_.floats()}}, 1, 0.1F, 4, grid(0), nullptr,
+              {batch_, map_geometry(4 * side, 4 * side, {}), MapFormat::bits, b_.data()}, stream_);
         }));
   }
 

@@ -31,14 +31,16 @@ struct DeviceLogits {
   std::shared_ptr<void> storage;
 };
 
-// Where a model that decides between the classes itself puts what it finds in the first images, in
-// the device's memory.
+// Where the results of a micro-batch are put, in the device's memory. A model may have been given
+// more images: these are the first ones.
 struct DeviceMaps {
   std::size_t images = 0;
   MapGeometry geometry;  // the maps have the size of the model's images
   MapFormat format = MapFormat::bits;
-  std::byte* maps = nullptr;  // images x map_bytes(format)
+  std::byte* maps = nullptr;  // images x map_bytes(format), 8-byte aligned
   float* logits = nullptr;    // images x 2 x map_pixels(), or nullptr: not wanted
+  // One for each image, 0 before: set to 1 where a logit is not finite. nullptr: not wanted.
+  unsigned* not_finite = nullptr;
 };
 
 // What a model has done on its device so far.
@@ -93,6 +95,6 @@ class DeviceModelFactory {
   virtual std::vector<std::unique_ptr<DeviceModel>> make(const EngineSettings& settings) const = 0;
 };
 
-inline constexpr std::string_view device_model_interface = "pnflow.device_model/3";
+inline constexpr std::string_view device_model_interface = "pnflow.device_model/4";
 
 }  // namespace pnflow

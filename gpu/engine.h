@@ -25,6 +25,9 @@ struct EngineImage {
   const std::uint8_t* bad = nullptr;  // likewise, bytes, not 0 = bad; nullptr: none is
   std::byte* map = nullptr;           // MapGeometry::map_bytes() bytes, 8-byte aligned
   float* logits = nullptr;            // 2 x map_height x map_width, or nullptr: not wanted
+  // Set to 1 where the network's logits are not all finite: the map then says nothing. Else left
+  // alone. nullptr: not wanted.
+  std::uint8_t* not_finite = nullptr;
   // What `bad` points into. An engine that keeps a copy of the mask keeps this too, so that as long
   // as it has the copy nothing else can be at that address.
   std::shared_ptr<const std::byte> bad_storage = {};
@@ -103,6 +106,6 @@ class EngineFactory {
       const EngineSettings& settings) const = 0;
 };
 
-inline constexpr std::string_view engine_interface = "pnflow.engine/1";
+inline constexpr std::string_view engine_interface = "pnflow.engine/2";
 
 }  // namespace pnflow

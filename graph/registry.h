@@ -62,7 +62,7 @@ class PNFLOW_API Registry {
   // Sorted.
   std::vector<std::string> types() const;
 
-  // Extensions: objects of a type that `interface` names ("pnflow.engine/1"), so that two shared
+  // Extensions: objects of a type that `interface` names ("pnflow.engine/2"), so that two shared
   // libraries that were built apart agree by name and never by type_info.
   void offer(std::string interface, std::string name, std::shared_ptr<void> extension);
   std::shared_ptr<void> find_offer(std::string_view interface, std::string_view name) const;

@@ -40,6 +40,7 @@ InferMessage::InferMessage(Batch batch, const Context& context, const Options& o
     if (context.alive(event)) living_.push_back(event);
   }
   unsettled_ = images();
+  not_finite_.resize(images());
   allocate(context, options);
 }
 
@@ -98,6 +99,7 @@ EngineImage InferMessage::image(std::size_t index) {
   }
   image.map = part(segmap_->raw());
   if (logits_) image.logits = reinterpret_cast<float*>(part(logits_->raw()));
+  image.not_finite = &not_finite_[index];
   return image;
 }
 
@@ -110,7 +112,19 @@ bool InferMessage::settle(std::size_t index, const Failure* failure) {
   return unsettled_.fetch_sub(1, std::memory_order_acq_rel) == 1;
 }
 
+// A map of such an image is empty or full of holes, which would look like an image without peaks.
+void InferMessage::fail_not_finite() {
+  for (std::size_t index = 0; index < not_finite_.size(); ++index) {
+    if (not_finite_[index] == 0) continue;
+    const std::string panel = panels_ > 1 ? fmt::format(" for panel {}", index % panels_) : "";
+    failed_.push_back({living_[index / panels_],
+                       {"logits not finite",
+                        fmt::format("the network's logits{} are not all finite numbers", panel)}});
+  }
+}
+
 void InferMessage::answer() {
+  fail_not_finite();
   for (const Failed& failed : failed_) {
     if (!completion_->context().alive(failed.event)) continue;
     clear_results(failed.event);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -62,7 +63,8 @@ class InferMessage {
   void owe(Completion completion) { completion_.emplace(std::move(completion)); }
   // Image `index` is done; true when no other is left, which is for answer() then.
   bool settle(std::size_t index, const Failure* failure);
-  // The batch with the results. Events with a failed image have failed, and an empty map.
+  // The batch with the results. Events with a failed image, or with one for which the network has
+  // given logits that are not finite, have failed, and an empty map.
   void answer();
 
  private:
@@ -73,6 +75,7 @@ class InferMessage {
   void choose_mask(const Options& options);
   void allocate(const Context& context, const Options& options);
   void clear_results(std::size_t event);
+  void fail_not_finite();
 
   Batch batch_;
   Array image_;
@@ -83,6 +86,7 @@ class InferMessage {
   std::size_t panels_ = 1;
   std::vector<std::size_t> living_;  // events
   std::optional<MutableArray> segmap_, logits_;
+  std::vector<std::uint8_t> not_finite_;  // of each image, whether its logits are not
   std::optional<Completion> completion_;
   std::atomic<std::size_t> unsettled_;
   std::mutex mutex_;

@@ -163,7 +163,9 @@ void Infer::describe(Spec<Params>& s) {
       .choice(name_of(Precision::float32), Precision::float32)
       .choice(name_of(Precision::bfloat16), Precision::bfloat16)
       .choice(name_of(Precision::float16), Precision::float16)
-      .help("in which the model computes; float32 is without TF32");
+      .help(
+          "in which the model computes; float32 is without TF32; an event whose logits are not "
+          "finite, which float16 may lead to, fails");
   s.param("devices", &Params::devices)
       .help(
           "GPUs to run on, by number, each with a pipeline of its own; one that is named twice has "

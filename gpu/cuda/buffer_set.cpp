@@ -1,6 +1,7 @@
 #include "gpu/cuda/buffer_set.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -53,7 +54,15 @@ void BufferSet::upload(MaskCache& masks, cudaStream_t stream) {
   upload_masks(masks, stream);
   maps_.reserve(raw_.images * map_bytes());
   logits_.reserve(raw_.images * logit_bytes());
-  results_ = {maps_.data(), reinterpret_cast<float*>(logits_.data())};
+  not_finite_.reserve(raw_.images * sizeof(unsigned));
+  check(cudaMemsetAsync(not_finite_.data(), 0, raw_.images * sizeof(unsigned), stream),
+        "cudaMemsetAsync");
+  results_ = {raw_.images,
+              raw_.geometry,
+              format_,
+              maps_.data(),
+              reinterpret_cast<float*>(logits_.data()),
+              reinterpret_cast<unsigned*>(not_finite_.data())};
 }
 
 void BufferSet::upload_pixels(cudaStream_t stream) {
@@ -139,6 +148,10 @@ void BufferSet::download(cudaStream_t stream) {
   const std::vector<EngineImage>& images = batch_->images;
   download_part(
       maps_.data(), map_bytes(), 0, [&](std::size_t image) { return images[image].map; }, stream);
+  not_finite_landing_.reserve(raw_.images * sizeof(unsigned));
+  check(cudaMemcpyAsync(not_finite_landing_.data(), not_finite_.data(),
+                        raw_.images * sizeof(unsigned), cudaMemcpyDeviceToHost, stream),
+        "cudaMemcpyAsync of which logits are not finite");
   if (!logits_wanted_) return;
   download_part(
       logits_.data(), logit_bytes(), raw_.images * map_bytes(),
@@ -154,6 +167,11 @@ std::size_t BufferSet::logit_bytes() const {
 
 void BufferSet::store_results() const {
   for (const Late& late : late_) std::memcpy(late.to, late.from, late.bytes);
+  const auto* not_finite = reinterpret_cast<const unsigned*>(not_finite_landing_.data());
+  for (std::size_t image = 0; image < raw_.images; ++image) {
+    std::uint8_t* const to = batch_->images[image].not_finite;
+    if (to != nullptr && not_finite[image] != 0) *to = 1;
+  }
 }
 
 }  // namespace pnflow

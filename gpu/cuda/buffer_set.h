@@ -33,7 +33,7 @@ class BufferSet {
   void upload(MaskCache& masks, cudaStream_t stream);
   // What upload() has put on the device, and where the results of it are to be put.
   const RawImages& raw() const { return raw_; }
-  const DeviceResults& results() const { return results_; }
+  const DeviceMaps& results() const { return results_; }
   // Enqueues the copies of the results, straight to where they are wanted if that is pinned.
   void download(cudaStream_t stream);
 
@@ -70,16 +70,18 @@ class BufferSet {
   const MicroBatch* batch_ = nullptr;
   InferenceEngine::Done done_;
   RawImages raw_;
-  DeviceResults results_;
+  DeviceMaps results_;
   std::vector<Late> late_;
   std::size_t staged_images_ = 0, bytes_up_ = 0, bytes_down_ = 0;
   CudaBuffer pixels_{MemoryKind::device};
   CudaBuffer bad_{MemoryKind::device};  // the list of masks
   CudaBuffer maps_{MemoryKind::device};
   CudaBuffer logits_{MemoryKind::device};
+  CudaBuffer not_finite_{MemoryKind::device};
   CudaBuffer staging_{MemoryKind::pinned};
   CudaBuffer mask_staging_{MemoryKind::pinned};
   CudaBuffer landing_{MemoryKind::pinned};
+  CudaBuffer not_finite_landing_{MemoryKind::pinned};
 };
 
 }  // namespace pnflow

@@ -46,7 +46,7 @@ __device__ void load(const T* from, std::int64_t stride, std::size_t count, bool
 // grid: (part of a row, row, image).
 template <class T>
 __global__ void __launch_bounds__(threads)
-    decide(const T* logits, Layout layout, std::byte* maps, float* values) {
+    decide(const T* logits, Layout layout, std::byte* maps, float* values, unsigned* not_finite) {
   const std::size_t first = (std::size_t{blockIdx.x} * threads + threadIdx.x) * pixels_per_thread;
   const std::size_t image = blockIdx.z;
   // In bits the row ends with a whole word, whose last bytes belong to no pixel and are 0.
@@ -54,6 +54,7 @@ __global__ void __launch_bounds__(threads)
   if (bits ? first / 8 >= layout.row_bytes : first >= layout.width) return;
   const std::size_t count =
       first < layout.width ? min(layout.width - first, std::size_t{pixels_per_thread}) : 0;
+  bool finite = true;
   for (std::size_t y = blockIdx.y; y < layout.height; y += gridDim.y) {
     float background[pixels_per_thread] = {};
     float peak[pixels_per_thread] = {};
@@ -68,6 +69,7 @@ __global__ void __launch_bounds__(threads)
 #pragma unroll
     for (int k = 0; k < pixels_per_thread; ++k) {
       if (k < count && peak[k] > background[k]) byte |= 1U << k;
+      finite &= isfinite(peak[k]) && isfinite(background[k]);
     }
     std::byte* row = maps + (image * layout.height + y) * layout.row_bytes;
     if (bits) {
@@ -85,11 +87,11 @@ __global__ void __launch_bounds__(threads)
       }
     }
   }
+  if (!finite && not_finite) atomicOr(not_finite + image, 1U);
 }
 
 template <class T>
-void enqueue(const DeviceLogits& logits, std::size_t images, Layout layout, std::byte* maps,
-             float* values, cudaStream_t stream) {
+void enqueue(const DeviceLogits& logits, Layout layout, const DeviceMaps& to, cudaStream_t stream) {
   const auto aligned = [](std::int64_t stride) { return stride % pixels_per_thread == 0; };
   layout.vectors = logits.column_stride == 1 && aligned(logits.row_stride) &&
                    aligned(logits.class_stride) && aligned(logits.image_stride) &&
@@ -98,31 +100,29 @@ void enqueue(const DeviceLogits& logits, std::size_t images, Layout layout, std:
       layout.format == MapFormat::bits ? layout.row_bytes : (layout.width + 7) / 8;
   const unsigned parts = blocks(bytes, threads);
   const unsigned rows = grid_rows(layout.height);
-  decide<T><<<dim3(parts, rows, static_cast<unsigned>(images)), threads, 0, stream>>>(
-      static_cast<const T*>(logits.values), layout, maps, values);
+  decide<T><<<dim3(parts, rows, static_cast<unsigned>(to.images)), threads, 0, stream>>>(
+      static_cast<const T*>(logits.values), layout, to.maps, to.logits, to.not_finite);
   check(cudaPeekAtLastError(), "launch of decide");
 }
 
 }  // namespace
 
-void decide_classes(const DeviceLogits& logits, std::size_t images, const MapGeometry& geometry,
-                    MapFormat format, std::byte* maps, float* values, cudaStream_t stream) {
+void decide_classes(const DeviceLogits& logits, const DeviceMaps& to, cudaStream_t stream) {
   const Layout layout{logits.image_stride,
                       logits.class_stride,
                       logits.row_stride,
                       logits.column_stride,
-                      geometry.map_height,
-                      geometry.map_width,
-                      geometry.map_bytes(format) / geometry.map_height,
-                      format,
+                      to.geometry.map_height,
+                      to.geometry.map_width,
+                      to.geometry.map_bytes(to.format) / to.geometry.map_height,
+                      to.format,
                       false};
   switch (logits.precision) {
-    case Precision::float32: return enqueue<float>(logits, images, layout, maps, values, stream);
-    case Precision::bfloat16:
-      return enqueue<__nv_bfloat16>(logits, images, layout, maps, values, stream);
+    case Precision::float32: return enqueue<float>(logits, layout, to, stream);
+    case Precision::bfloat16: return enqueue<__nv_bfloat16>(logits, layout, to, stream);
     case Precision::float16: break;
   }
-  enqueue<__half>(logits, images, layout, maps, values, stream);
+  enqueue<__half>(logits, layout, to, stream);
 }
 
 }  // namespace pnflow

@@ -50,21 +50,16 @@ class NetworkInput {
 class NetworkStage : public DeviceStage {
  public:
   NetworkStage(const EngineSettings& settings, std::unique_ptr<DeviceModel> model)
-      : input_(settings),
-        output_(settings.output),
-        batches_(network_batches(settings.batch_size)),
-        model_(std::move(model)) {
+      : input_(settings), batches_(network_batches(settings.batch_size)), model_(std::move(model)) {
     if (const std::size_t fixed = model_->fixed_batch(); fixed > 0) batches_ = {fixed};
   }
 
-  void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
+  void enqueue(const RawImages& raw, Normalize normalize, const DeviceMaps& results,
                cudaStream_t stream) override {
     const std::size_t count = *std::ranges::lower_bound(batches_, raw.images);
     const DeviceImages images = input_.prepare(raw, normalize, count, stream);
-    const DeviceMaps maps{raw.images, raw.geometry, output_, results.maps, results.logits};
-    if (model_->run_to_maps(images, maps, stream)) return;
-    const DeviceLogits logits = model_->run(images, stream);
-    decide_classes(logits, raw.images, raw.geometry, output_, results.maps, results.logits, stream);
+    if (model_->run_to_maps(images, results, stream)) return;
+    decide_classes(model_->run(images, stream), results, stream);
   }
   std::vector<std::size_t> warm_up_sizes(std::size_t batch_size) const override {
     if (model_->fixed_batch() > 0) return {batch_size};  // with fillers it is the model's
@@ -83,42 +78,39 @@ class NetworkStage : public DeviceStage {
 
  private:
   NetworkInput input_;
-  MapFormat output_;
   std::vector<std::size_t> batches_;
   std::unique_ptr<DeviceModel> model_;
 };
 
 class NoneStage : public DeviceStage {
  public:
-  explicit NoneStage(const EngineSettings& settings) : input_(settings), output_(settings.output) {}
+  explicit NoneStage(const EngineSettings& settings) : input_(settings) {}
 
-  void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
+  void enqueue(const RawImages& raw, Normalize normalize, const DeviceMaps& results,
                cudaStream_t stream) override {
     input_.prepare(raw, normalize, raw.images, stream);
-    check(cudaMemsetAsync(results.maps, 0, raw.images * raw.geometry.map_bytes(output_), stream),
-          "cudaMemsetAsync");
+    const std::size_t bytes = results.images * results.geometry.map_bytes(results.format);
+    check(cudaMemsetAsync(results.maps, 0, bytes, stream), "cudaMemsetAsync");
   }
 
  private:
   NetworkInput input_;
-  MapFormat output_;
 };
 
 class ThresholdStage : public DeviceStage {
  public:
   explicit ThresholdStage(const EngineSettings& settings)
-      : rule_(settings.threshold), radius_(settings.threshold.radius), output_(settings.output) {}
+      : rule_(settings.threshold), radius_(settings.threshold.radius) {}
 
-  void enqueue(const RawImages& raw, Normalize, const DeviceResults& results,
+  void enqueue(const RawImages& raw, Normalize, const DeviceMaps& results,
                cudaStream_t stream) override {
     scratch_.reserve(threshold_bytes(raw.images, raw.geometry.pixels()));
-    find_by_threshold(raw, rule_, radius_, output_, scratch_.data(), results.maps, stream);
+    find_by_threshold(raw, rule_, radius_, results.format, scratch_.data(), results.maps, stream);
   }
 
  private:
   ThresholdRule rule_;
   int radius_;
-  MapFormat output_;
   CudaBuffer scratch_{MemoryKind::device};
 };
 

@@ -13,12 +13,6 @@
 
 namespace pnflow {
 
-// Where a stage puts the results of a micro-batch, in the device's memory.
-struct DeviceResults {
-  std::byte* maps = nullptr;  // images x map_bytes()
-  float* logits = nullptr;    // images x 2 x map_pixels(), or nullptr: not wanted
-};
-
 // What a pipeline computes between the raw pixels and the maps, both in the device's memory. Used
 // by one thread at a time, whose current device is the stage's, on one stream.
 class DeviceStage {
@@ -29,7 +23,7 @@ class DeviceStage {
   virtual ~DeviceStage() = default;
   // Enqueues the work on `stream` and does not wait for it. Working memory grows to the largest
   // micro-batch. Throws CudaError, and what DeviceModel::run() throws.
-  virtual void enqueue(const RawImages& raw, Normalize normalize, const DeviceResults& results,
+  virtual void enqueue(const RawImages& raw, Normalize normalize, const DeviceMaps& results,
                        cudaStream_t stream) = 0;
   // The sizes of micro-batch that are worth a warm-up, the largest first, where the largest one
   // that comes is `batch_size`.

@@ -70,7 +70,8 @@ constexpr int tile_words = 8;
 // grid: (tiles across, tiles down, images).
 __global__ void __launch_bounds__(threads)
     decide_fours(LevelScores levels, float bias, int height, int width, Map map,
-                 std::byte* __restrict__ maps, float* __restrict__ logits) {
+                 std::byte* __restrict__ maps, float* __restrict__ logits,
+                 unsigned* __restrict__ not_finite) {
   __shared__ float tile[tile_height + 2][tile_width + 3];
   const int left = static_cast<int>(blockIdx.x) * tile_width;
   const int top = static_cast<int>(blockIdx.y) * tile_height;
@@ -78,7 +79,9 @@ __global__ void __launch_bounds__(threads)
   for (int i = static_cast<int>(threadIdx.x); i < (tile_height + 2) * wide; i += threads) {
     const int y = min(max(top - 1 + i / wide, 0), height - 1);
     const int x = min(max(left - 1 + i % wide, 0), width - 1);
-    tile[i / wide][i % wide] = bias + merged_score(levels, blockIdx.z, y, x, height, width, 1, 0);
+    const float score = bias + merged_score(levels, blockIdx.z, y, x, height, width, 1, 0);
+    tile[i / wide][i % wide] = score;
+    if (!isfinite(score) && not_finite) atomicOr(not_finite + blockIdx.z, 1U);
   }
   __syncthreads();
   for (int i = static_cast<int>(threadIdx.x); i < 4 * tile_height * tile_words; i += threads) {
@@ -159,7 +162,8 @@ __device__ float decided_value(const float* merged, int y, int x, int height, in
 // to patch * patch threads, through the caches) and the map. grid: (parts of a row, rows, images).
 __global__ void __launch_bounds__(threads)
     decide_any(const float* __restrict__ merged, int scores, float bias, int patch, PixelGrid grid,
-               Map map, std::byte* __restrict__ maps, float* __restrict__ logits) {
+               Map map, std::byte* __restrict__ maps, float* __restrict__ logits,
+               unsigned* __restrict__ not_finite) {
   const int x = static_cast<int>(blockIdx.x) * threads + static_cast<int>(threadIdx.x);
   const float* image = merged + blockIdx.z * grid.of_image() * scores;
   for (int y = static_cast<int>(blockIdx.y); y < map.height; y += static_cast<int>(gridDim.y)) {
@@ -169,6 +173,7 @@ __global__ void __launch_bounds__(threads)
       value = bias + decided_value(image, y, x, static_cast<int>(grid.height),
                                    static_cast<int>(grid.width), patch, scores);
       if (logits) store_logits(logits, map, blockIdx.z, y, x, value);
+      if (!isfinite(value) && not_finite) atomicOr(not_finite + blockIdx.z, 1U);
     }
     const bool found = x < map.width && value > 0;
     if (map.format == MapFormat::uint8) {
@@ -185,9 +190,9 @@ __global__ void __launch_bounds__(threads)
 }  // namespace
 
 void decide_peaks(const LevelScores& levels, std::size_t scores, float bias, std::size_t patch,
-                  const PixelGrid& grid, const PixelGrid& maps, MapFormat format, float* merged,
-                  std::byte* out, float* logits, cudaStream_t stream) {
+                  const PixelGrid& grid, float* merged, const DeviceMaps& to, cudaStream_t stream) {
   check_shape(grid);
+  const PixelGrid maps{to.images, to.geometry.map_height, to.geometry.map_width};
   if (maps.all() == 0 || scores == 0 || patch == 0) {
     throw std::invalid_argument("maps, patches or scores of nothing");
   }
@@ -199,14 +204,15 @@ void decide_peaks(const LevelScores& levels, std::size_t scores, float bias, std
     throw std::invalid_argument("maps that are larger than what was seen");
   }
   const PixelGrid decided{maps.images, grid.height, grid.width};
-  const std::size_t words = (maps.width + 63) / 64 * 2;
+  const std::size_t words = 2 * to.geometry.words();
   const Map map{static_cast<int>(maps.height), static_cast<int>(maps.width),
-                static_cast<int>(words), format};
+                static_cast<int>(words), to.format};
   const auto images = static_cast<unsigned>(maps.images);
   if (scores == 1 && patch == 4) {
     decide_fours<<<dim3(blocks(words, tile_words), blocks(grid.height, tile_height), images),
                    threads, 0, stream>>>(levels, bias, static_cast<int>(grid.height),
-                                         static_cast<int>(grid.width), map, out, logits);
+                                         static_cast<int>(grid.width), map, to.maps, to.logits,
+                                         to.not_finite);
     check(cudaPeekAtLastError(), "launch of decide_fours");
     return;
   }
@@ -215,7 +221,7 @@ void decide_peaks(const LevelScores& levels, std::size_t scores, float bias, std
   check(cudaPeekAtLastError(), "launch of merge_scores");
   decide_any<<<dim3(blocks(words * word_pixels, threads), grid_rows(maps.height), images), threads,
                0, stream>>>(merged, static_cast<int>(scores), bias, static_cast<int>(patch),
-                            decided, map, out, logits);
+                            decided, map, to.maps, to.logits, to.not_finite);
   check(cudaPeekAtLastError(), "launch of decide_any");
 }
 

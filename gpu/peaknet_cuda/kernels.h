@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "gpu/device_model.h"
 #include "gpu/engine_settings.h"
-#include "gpu/map_geometry.h"
 
 namespace pnflow {
 
@@ -118,15 +118,13 @@ struct LevelScores {
   const float* deeper[3] = {nullptr, nullptr, nullptr};
 };
 
-// The segmentation maps of the first `maps.images` images, of maps.height x maps.width pixels, at
-// most grid.height * patch x grid.width * patch: where
+// The segmentation maps of the first to.images images, of at most grid.height * patch x
+// grid.width * patch pixels: where
 //     bilinear(s[0]) + the transposed convolution whose places are s[1 ...] + bias > 0
 // with s = level0 + up(the sum of the deeper ones). Scores: 1, or 1 + (patch + 2)^2. `merged` is
 // room of (images, height, width, scores), needed with more than one score or another patch than
-// 4. `logits`, unless it is nullptr, is (images, 2, height, width) of the maps: 0, and what is
-// compared with it.
+// 4. The logits are 0 and what is compared with it, so that both are finite where this is.
 void decide_peaks(const LevelScores& levels, std::size_t scores, float bias, std::size_t patch,
-                  const PixelGrid& grid, const PixelGrid& maps, MapFormat format, float* merged,
-                  std::byte* out, float* logits, cudaStream_t stream);
+                  const PixelGrid& grid, float* merged, const DeviceMaps& to, cudaStream_t stream);
 
 }  // namespace pnflow

@@ -58,8 +58,7 @@ class PeakNetModel : public DeviceModel {
     }
     const PeakNetProgram& program = *sized.program;
     decide_peaks(program.scores(), net_->scores(), net_->bias(), net_->config().patch_size,
-                 program.patches(), {maps.images, images.height, images.width}, maps.format,
-                 program.merged(), maps.maps, maps.logits, stream);
+                 program.patches(), program.merged(), maps, stream);
     return true;
   }
 

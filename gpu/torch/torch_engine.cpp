@@ -6,6 +6,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "gpu/preprocess.h"
@@ -70,14 +71,16 @@ class TorchEngine : public BlockingEngine {
                 static_cast<Size>(geometry.map_width));
     const float* values = logits.const_data_ptr<float>();
     for (const EngineImage& image : batch.images) {
-      store_classes(values, geometry, image.map);
+      if (!store_classes(values, geometry, image.map) && image.not_finite) *image.not_finite = 1;
       if (image.logits) std::copy_n(values, 2 * pixels, image.logits);
       values += 2 * pixels;
     }
   }
 
  private:
-  void store_classes(const float* logits, const MapGeometry& geometry, std::byte* map) {
+  // Whether all logits are finite.
+  bool store_classes(const float* logits, const MapGeometry& geometry, std::byte* map) {
+    bool finite = true;
     const std::size_t row_bytes = geometry.map_bytes(output_) / geometry.map_height;
     classes_.resize(geometry.map_width);
     for (std::size_t y = 0; y < geometry.map_height; ++y) {
@@ -85,9 +88,11 @@ class TorchEngine : public BlockingEngine {
       const float* peak = background + geometry.map_pixels();
       for (std::size_t x = 0; x < geometry.map_width; ++x) {
         classes_[x] = peak[x] > background[x] ? 1 : 0;  // a tie goes to class 0
+        finite &= std::isfinite(peak[x]) && std::isfinite(background[x]);
       }
       store_map_row(classes_.data(), geometry, output_, map + y * row_bytes);
     }
+    return finite;
   }
 
   std::unique_ptr<TorchNetwork> network_;

@@ -204,6 +204,29 @@ def test_a_model_that_cannot_take_the_images_fails_them_with_its_own_words(tmp_p
     assert "infer: model" in run.output and "cannot take an image (1, 1, 64, 64)" in run.output
 
 
+@pytest.mark.parametrize("panels", [1, 3])
+def test_events_whose_logits_are_not_finite_fail_and_no_others(tmp_path, torch, panels):
+    class Overflowing(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([10 - x, x * x * 1e30], dim=1)
+
+    path = tmp_path / "overflowing.pt"
+    torch.jit.script(Overflowing()).save(str(path))
+    images = detector_images(np.random.default_rng(16), (6, panels, 40, 56), np.dtype("int32"))
+    images[1, -1, 39, 55] = 20000
+    images[4, 0, 0, 0] = -20000
+    with Run(tmp_path, chain(infer={"engine": "torchscript", "weights": str(path),
+                                    "normalize": "none", "batch_size": 4})) as run:
+        with Push(run.wait_running().endpoint()) as push:
+            push.send_all(stream_of([images[:4], images[4:]])[0])
+        report = run.finish()
+    assert report["events"]["failed"] == {"logits not finite": 2}
+    assert report["events"]["delivered"] == 4
+    panel = f" for panel {panels - 1}" if panels > 1 else ""
+    assert (f"failed: logits not finite: the network's logits{panel} are not all finite numbers"
+            in run.output)
+
+
 def test_a_model_that_throws_costs_only_the_events_of_its_micro_batch(tmp_path, torch):
     class Moody(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

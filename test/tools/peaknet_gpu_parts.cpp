@@ -144,8 +144,10 @@ void run(const std::string& weights, const std::string& file, const Arithmetic& 
   CudaBuffer logits(MemoryKind::device);
   logits.reserve(2 * maps.all() * sizeof(float));
   decide_peaks(program.scores(), net.scores(), net.bias(), net.config().patch_size,
-               program.patches(), maps, MapFormat::bits, program.merged(), bits.data(),
-               reinterpret_cast<float*>(logits.data()), stream);
+               program.patches(), program.merged(),
+               {maps.images, map_geometry(maps.height, maps.width, {}), MapFormat::bits,
+                bits.data(), reinterpret_cast<float*>(logits.data())},
+               stream);
   check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   compare_logits(downloaded(logits.data(), 2 * maps.all(), Precision::float32), tensor("logits"),
                  maps.of_image())

@@ -26,7 +26,7 @@ PipelineFactory& pipelines() {
 
 Images random_images(DType dtype, const MapGeometry& geometry, std::size_t count, bool masked,
                      unsigned seed) {
-  Images images{dtype, geometry, count, {}, {}, {}, {}};
+  Images images{dtype, geometry, count, {}, {}, {}, {}, {}};
   std::mt19937 random(seed);
   images.pixels.resize(count * geometry.pixels() * size_of(dtype));
   dispatch(dtype, [&](auto element) {
@@ -58,6 +58,7 @@ void run(InferenceEngine& engine, Images& images, std::size_t first, std::size_t
   const std::size_t map_bytes = images.geometry.map_bytes(settings.output);
   const std::size_t logits = 2 * images.geometry.map_pixels();
   images.maps.resize(images.count * map_bytes, std::byte{0xAA});
+  images.not_finite.resize(images.count);
   if (settings.logits) images.logits.resize(images.count * logits, 1e30F);
   MicroBatch batch{images.dtype, images.geometry, normalize, {}};
   for (std::size_t i = first; i < first + count; ++i) {
@@ -69,6 +70,7 @@ void run(InferenceEngine& engine, Images& images, std::size_t first, std::size_t
       image.bad_storage = {std::shared_ptr<void>(), reinterpret_cast<const std::byte*>(image.bad)};
     }
     image.map = images.maps.data() + i * map_bytes;
+    image.not_finite = &images.not_finite[i];
     if (settings.logits) image.logits = images.logits.data() + i * logits;
     batch.images.push_back(image);
   }

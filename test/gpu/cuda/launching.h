@@ -22,6 +22,7 @@ struct Images {
   std::vector<std::uint8_t> bad;  // of one image, or empty
   std::vector<std::byte> maps;
   std::vector<float> logits;
+  std::vector<std::uint8_t> not_finite;  // of each image; run() makes it
 
   const std::byte* image(std::size_t i) const {
     return pixels.data() + i * geometry.pixels() * size_of(dtype);

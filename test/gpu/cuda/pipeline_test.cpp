@@ -178,6 +178,26 @@ TEST_CASE("bits, bytes and logits agree in every precision and layout") {
   }
 }
 
+TEST_CASE("an image whose logits are not finite is named, and no other") {
+  const MapGeometry geometry = map_geometry(33, 70, {});
+  for (const bool channels_last : {false, true}) {
+    const EchoModels models(channels_last);
+    EngineSettings settings;
+    settings.name = "echo";
+    settings.precision = Precision::float16;
+    settings.batch_size = 4;
+    const auto engine = on_gpu(settings, &models);
+    Images images{DType::u32, geometry, 5, {}, {}, {}, {}, {}};
+    std::vector<std::uint32_t> pixels(5 * geometry.pixels(), 1000);
+    pixels[2 * geometry.pixels() - 1] = 70'000;  // the last one of image 1, too large for float16
+    images.pixels.resize(pixels.size() * sizeof(pixels[0]));
+    std::memcpy(images.pixels.data(), pixels.data(), images.pixels.size());
+    run(*engine, images, 0, 3, Normalize::none, settings);
+    run(*engine, images, 3, 2, Normalize::none, settings);  // in the same buffers
+    CHECK(images.not_finite == std::vector<std::uint8_t>{0, 1, 0, 0, 0});
+  }
+}
+
 TEST_CASE("an image's result does not depend on its place, its company or where its pixels are") {
   EngineSettings settings;
   settings.name = "echo";
@@ -227,7 +247,8 @@ TEST_CASE("a crop goes up as the image that it leaves, from pinned and from ordi
     const MapGeometry cropped = map_geometry(height, width, settings.pad, crop);
     const std::size_t first = cropped.first();
     Images wanted{
-        DType::u16, map_geometry(cropped.height, cropped.width, settings.pad), 3, {}, {}, {}, {}};
+        DType::u16, map_geometry(cropped.height, cropped.width, settings.pad), 3, {}, {}, {}, {},
+        {}};
     wanted.pixels.resize(3 * cropped.pixels() * 2);
     wanted.bad.resize(cropped.pixels());
     for (std::size_t i = 0; i < 3; ++i) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "gpu/cuda/cuda_check.h"
 #include "test/gpu/peaknet_cuda/reference.h"
@@ -51,12 +52,24 @@ Numbers expected_values(const std::vector<Values>& levels, std::size_t scores, s
   return values;
 }
 
-std::vector<std::uint8_t> downloaded(const CudaBuffer& buffer, std::size_t bytes) {
-  std::vector<std::uint8_t> host(bytes);
+template <class T>
+std::vector<T> downloaded(const CudaBuffer& buffer, std::size_t count) {
+  std::vector<T> host(count);
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-  check(cudaMemcpy(host.data(), buffer.data(), bytes, cudaMemcpyDeviceToHost), "cudaMemcpy");
+  check(cudaMemcpy(host.data(), buffer.data(), count * sizeof(T), cudaMemcpyDeviceToHost),
+        "cudaMemcpy");
   return host;
 }
+
+// `bytes` of them, each with this value.
+CudaBuffer filled(std::size_t bytes, int value) {
+  CudaBuffer buffer(MemoryKind::device);
+  buffer.reserve(bytes);
+  check(cudaMemset(buffer.data(), value, bytes), "cudaMemset");
+  return buffer;
+}
+
+unsigned* as_flags(const CudaBuffer& buffer) { return reinterpret_cast<unsigned*>(buffer.data()); }
 
 // The part of the first images that `maps` shows of values of grid * patch.
 Numbers cropped(const Numbers& values, const PixelGrid& whole, const PixelGrid& maps) {
@@ -123,12 +136,15 @@ void check_decision(const PixelGrid& grid, std::size_t scores, std::size_t patch
     for (const bool with_logits : {true, false}) {
       const bool bits = format == MapFormat::bits;
       const std::size_t bytes = rows * (bits ? (maps.width + 63) / 64 * 8 : maps.width);
-      CudaBuffer out(MemoryKind::device);
-      out.reserve(bytes);
-      check(cudaMemset(out.data(), 0xff, bytes), "cudaMemset");
-      decide_peaks(pointers, scores, bias, patch, grid, maps, format, merged.floats(), out.data(),
-                   with_logits ? logits.floats() : nullptr, nullptr);
-      CHECK(wrong_pixels(downloaded(out, bytes), format, expected, maps.width) == 0);
+      const CudaBuffer out = filled(bytes, 0xff);
+      const CudaBuffer not_finite = filled(maps.images * sizeof(unsigned), 0);
+      decide_peaks(pointers, scores, bias, patch, grid, merged.floats(),
+                   {maps.images, map_geometry(maps.height, maps.width, {}), format, out.data(),
+                    with_logits ? logits.floats() : nullptr, as_flags(not_finite)},
+                   nullptr);
+      const auto found = downloaded<std::uint8_t>(out, bytes);
+      CHECK(wrong_pixels(found, format, expected, maps.width) == 0);
+      CHECK(downloaded<unsigned>(not_finite, maps.images) == std::vector<unsigned>(maps.images));
     }
   }
   check_logits(logits.values(), expected, maps);
@@ -150,6 +166,36 @@ TEST_CASE("peaks where scores are positive, small images") {
     for (const std::size_t patch : {2, 4, 8}) check_decisions(grid, 1, patch);
   }
   check_decisions({1, 36, 140}, 1, 4);  // several tiles
+}
+
+TEST_CASE("an image whose scores are not finite is named, small images") {
+  constexpr PixelGrid grid{4, 8, 34};
+  for (const std::size_t patch : {2, 4}) {
+    for (const float odd :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      for (const std::size_t level : {0, 1}) {
+        std::vector<Values> levels{Values(grid.all(), 1)};
+        levels.resize(4, Values(grid.all() / 4, 1));
+        // The last score of image 1, and of image 3, which is not asked for.
+        const std::size_t of_image = levels[level].size() / grid.images;
+        levels[level][2 * of_image - 1] = odd;
+        levels[level].back() = odd;
+        std::vector<DeviceValues> on_device;
+        for (const Values& values : levels) on_device.emplace_back(values, f32);
+        const LevelScores pointers{
+            on_device[0].floats(),
+            {on_device[1].floats(), on_device[2].floats(), on_device[3].floats()}};
+        const DeviceValues merged(grid.all(), f32);
+        const MapGeometry geometry = map_geometry(grid.height * patch, grid.width * patch, {});
+        const CudaBuffer out = filled(3 * geometry.map_bytes(MapFormat::bits), 0);
+        const CudaBuffer not_finite = filled(3 * sizeof(unsigned), 0);
+        decide_peaks(pointers, 1, bias, patch, grid, merged.floats(),
+                     {3, geometry, MapFormat::bits, out.data(), nullptr, as_flags(not_finite)},
+                     nullptr);
+        CHECK(downloaded<unsigned>(not_finite, 3) == std::vector<unsigned>{0, 1, 0});
+      }
+    }
+  }
 }
 
 TEST_CASE("peaks with a learned upsampling, small images") {

@@ -233,11 +233,12 @@ TEST_CASE("heads, large batches") {
                         {pixels / 4, f32},
                         {2 * pixels, f32}},
                        [&](auto& of, auto& p) {
-                         const PixelGrid maps{of.images, of.height * patch, of.width * patch};
+                         const DeviceMaps maps{
+                             of.images, map_geometry(of.height * patch, of.width * patch, {}),
+                             MapFormat::uint8, static_cast<std::byte*>(p[5]),
+                             static_cast<float*>(p[6])};
                          decide_peaks({floats(p[0]), {floats(p[1]), floats(p[2]), floats(p[3])}}, 1,
-                                      0.1F, patch, of, maps, MapFormat::uint8,
-                                      static_cast<float*>(p[4]), static_cast<std::byte*>(p[5]),
-                                      static_cast<float*>(p[6]), nullptr);
+                                      0.1F, patch, of, static_cast<float*>(p[4]), maps, nullptr);
                        });
     }
   }
@@ -299,13 +300,12 @@ TEST_CASE("batches that kernels cannot count are refused, small images") {
     CHECK_THROWS_AS(bifpn_node_down({1, 1, 1}, none, grid, nullptr, nullptr, nullptr, nullptr,
                                     nullptr, nullptr),
                     std::invalid_argument);
-    CHECK_THROWS_AS(decide_peaks({}, 1, 0, 4, grid, {1, 8, 8}, MapFormat::bits, nullptr, nullptr,
-                                 nullptr, nullptr),
+    CHECK_THROWS_AS(decide_peaks({}, 1, 0, 4, grid, nullptr, {1, map_geometry(8, 8, {})}, nullptr),
                     std::invalid_argument);
   }
-  CHECK_THROWS_AS(decide_peaks({}, 1, 0, 4, {1, 8, 8}, {0, 8, 8}, MapFormat::bits, nullptr, nullptr,
-                               nullptr, nullptr),
-                  std::invalid_argument);
+  CHECK_THROWS_AS(
+      decide_peaks({}, 1, 0, 4, {1, 8, 8}, nullptr, {0, map_geometry(8, 8, {})}, nullptr),
+      std::invalid_argument);
   CHECK_THROWS_AS(
       bifpn_node_up({1, 1}, {}, {1, 1024, 512}, nullptr, nullptr, nullptr, nullptr, nullptr),
       std::invalid_argument);
