@@ -35,37 +35,6 @@ __device__ __forceinline__ void upsample_cell(const Value& value, int height, in
   }
 }
 
-// share_p p + share_m m + share_cell times the mean of `cell`, 2x2 pixels of a map twice as large.
-template <class T>
-__device__ __forceinline__ Eight fuse_pixel(float share_p, const Packed<T>& p, float share_m,
-                                            const Packed<T>& m, float share_cell,
-                                            const Packed<T> (&cell)[4]) {
-  Eight sum = {};
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const Eight values = unpack(cell[i]);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) sum.v[k] += 0.25F * values.v[k];
-  }
-  const Eight of_p = unpack(p);
-  const Eight of_m = unpack(m);
-#pragma unroll
-  for (int k = 0; k < 8; ++k) {
-    sum.v[k] = fmaf(share_p, of_p.v[k], fmaf(share_m, of_m.v[k], share_cell * sum.v[k]));
-  }
-  return sum;
-}
-
-// share_p p + share_up up
-template <class T>
-__device__ __forceinline__ Eight fuse_pixel(float share_p, const Packed<T>& p, float share_up,
-                                            const Eight& up) {
-  Eight sum = unpack(p);
-#pragma unroll
-  for (int k = 0; k < 8; ++k) sum.v[k] = fmaf(share_p, sum.v[k], share_up * up.v[k]);
-  return sum;
-}
-
 // Between which of `size` pixels a pixel of the map `factor` times as large lies, and how much of
 // the second one is in it.
 struct Between {
