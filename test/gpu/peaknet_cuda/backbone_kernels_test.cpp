@@ -81,6 +81,38 @@ void check_depthwise(const PixelGrid& grid, std::size_t channels, DepthwiseSums 
              coarser ? 24 : 3);
 }
 
+// Sums of float16 that end, or are on their way, beyond 65504: two pixels of the second image, (y,
+// x) and the next one, have a large value.
+void check_large_sums(const PixelGrid& grid, std::size_t channels, float large, std::size_t y,
+                      std::size_t x) {
+  CAPTURE(channels);
+  CAPTURE(large);
+  CAPTURE(y);
+  CAPTURE(x);
+  constexpr auto bf16 = Precision::bfloat16;
+  Values values = random_values(grid.all() * channels, bf16, 1);
+  const std::size_t pixel = grid.of_image() + y * grid.width + x;
+  values[pixel * channels + 3] = values[(pixel + 1) * channels + 3] = large;
+  Values weight = random_values(49 * channels, f32, 2);
+  for (float& w : weight) w = std::abs(w);
+  const Values bias = random_values(channels, f32, 3);
+  const DeviceValues in(values, bf16);
+  const DeviceValues w(weight, f32);
+  const DeviceValues b(bias, f32);
+  const DeviceValues out(values.size(), bf16);
+  const DeviceValues exceeded(Values(grid.images), f32);
+  depthwise_norm({w.floats(), b.floats()}, channels, grid, DepthwiseSums::float16,
+                 reinterpret_cast<unsigned*>(exceeded.floats()), bf16, in.data(), out.data(),
+                 nullptr);
+  const Values marks = exceeded.values();
+  CHECK(marks[0] == 0);
+  CHECK(marks[1] != 0);
+  CHECK(marks[2] == 0);
+  check_near(out.values(),
+             normalised(depthwise(numbers(values), channels, grid, weight, bias), channels), bf16,
+             3);
+}
+
 }  // namespace
 
 TEST_CASE("the stem's patches, small images") {
@@ -114,35 +146,20 @@ TEST_CASE("depthwise convolution and norm with float16 sums, small images") {
   }
 }
 
-// Sums of float16 that end, or are on their way, beyond 65504.
 TEST_CASE("images with large sums are computed once more with float32 sums, small images") {
   for (const std::size_t channels : {16, 96, 192, 768, 776}) {
     for (const float large : {57344.0F, 0x1p20F}) {
-      CAPTURE(channels);
-      CAPTURE(large);
-      const PixelGrid grid{3, 12, 10};
-      const auto bf16 = Precision::bfloat16;
-      Values x = random_values(grid.all() * channels, bf16, 1);
-      const std::size_t pixel = grid.of_image() + 5 * grid.width + 4;  // of the second image
-      x[pixel * channels + 3] = x[(pixel + 1) * channels + 3] = large;
-      Values weight = random_values(49 * channels, f32, 2);
-      for (float& w : weight) w = std::abs(w);
-      const Values bias = random_values(channels, f32, 3);
-      const DeviceValues in(x, bf16);
-      const DeviceValues w(weight, f32);
-      const DeviceValues b(bias, f32);
-      const DeviceValues out(x.size(), bf16);
-      const DeviceValues exceeded(Values(grid.images), f32);
-      depthwise_norm({w.floats(), b.floats()}, channels, grid, DepthwiseSums::float16,
-                     reinterpret_cast<unsigned*>(exceeded.floats()), bf16, in.data(), out.data(),
-                     nullptr);
-      const Values marks = exceeded.values();
-      CHECK(marks[0] == 0);
-      CHECK(marks[1] != 0);
-      CHECK(marks[2] == 0);
-      check_near(out.values(),
-                 normalised(depthwise(numbers(x), channels, grid, weight, bias), channels), bf16,
-                 3);
+      check_large_sums({3, 12, 10}, channels, large, 5, 4);
+    }
+  }
+}
+
+// Wherever strips and blocks begin and end.
+TEST_CASE("large sums are found in every row, small images") {
+  constexpr PixelGrid grid{3, 40, 18};
+  for (const std::size_t channels : {96, 192}) {
+    for (std::size_t y = 0; y < grid.height; ++y) {
+      for (const std::size_t x : {0, 5, 16}) check_large_sums(grid, channels, 57344, y, x);
     }
   }
 }

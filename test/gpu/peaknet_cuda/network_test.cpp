@@ -27,7 +27,8 @@ const PeakNetConfig learned{{16, 32, 64, 128}, {1, 2, 1, 1}, 2, 32, 64, true, 2}
 const PeakNetConfig base{{96, 192, 384, 768}, {1, 1, 1, 1}, 1, 256, 256, false, 4};
 const PeakNetConfig plain{{32, 64, 96, 32}, {1, 1, 2, 1}, 1, 64, 32, false, 4};
 
-FoldedPeakNet random_network(const PeakNetConfig& config) {
+// The norms of the BiFPN are `bifpn_norms` times as large as others.
+FoldedPeakNet random_network(const PeakNetConfig& config, float bifpn_norms) {
   std::mt19937 random(11);
   return fold_peaknet(
       config, make_peaknet(config, [&](const PeakNetTensor& tensor) {
@@ -40,6 +41,9 @@ FoldedPeakNet random_network(const PeakNetConfig& config) {
                                                       : 1;
         std::normal_distribution<float> normal(0, static_cast<float>(1 / std::sqrt(inputs)));
         std::ranges::generate(values, [&] { return tensor.boolean ? 1.0F : normal(random); });
+        if (tensor.shape.size() == 1 && tensor.name.starts_with("bifpn.")) {
+          for (float& value : values) value *= bifpn_norms;
+        }
         return values;
       }));
 }
@@ -112,8 +116,9 @@ class Instance {
   CudaBuffer logits_{MemoryKind::device};
 };
 
-std::shared_ptr<const PlacedPeakNet> placed(const PeakNetConfig& config, Precision precision) {
-  return std::make_shared<const PlacedPeakNet>(random_network(config), precision);
+std::shared_ptr<const PlacedPeakNet> placed(const PeakNetConfig& config, Precision precision,
+                                            float bifpn_norms = 1) {
+  return std::make_shared<const PlacedPeakNet>(random_network(config, bifpn_norms), precision);
 }
 
 bool finite_and_of_both_classes(const Answer& answer) {
@@ -169,6 +174,25 @@ TEST_CASE(
       CHECK(other.answer(images) == first);
     }
   }
+}
+
+// Beyond what GELU in float16 can have, so that the kernel that has it is not taken.
+TEST_CASE("norms of the BiFPN may have large weights") {
+  constexpr float bifpn_norms = 20'000;
+  constexpr PixelGrid size{1, 384, 384};
+  const auto logits_in = [&](Precision precision) {
+    return Instance(model_of(placed(base, precision, bifpn_norms)), precision, size).run().logits;
+  };
+  const Values exact = logits_in(Precision::float32);
+  const Values rounded = logits_in(Precision::bfloat16);
+  double squares = 0;
+  double errors = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    squares += exact[i] * exact[i];
+    errors += (rounded[i] - exact[i]) * (rounded[i] - exact[i]);
+  }
+  CHECK(squares > 0);
+  CHECK(errors < 0.01 * squares);
 }
 
 TEST_CASE("sizes of micro-batch take turns in one block of memory") {
