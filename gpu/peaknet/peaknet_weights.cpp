@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -132,6 +133,10 @@ std::string fault_of(const PeakNetTensor& wanted, const StateDict& state) {
   if (wanted.boolean ? tensor.type != WeightType::boolean : !is_number(tensor.type)) {
     return fmt::format("{} is of {}, and {} is expected", wanted.name, name_of(tensor.type),
                        wanted.boolean ? "BOOL" : "F32, F16, BF16 or F64");
+  }
+  // What a training leaves that has gone astray.
+  if (!std::ranges::all_of(floats_of(tensor), [](float value) { return std::isfinite(value); })) {
+    return fmt::format("{} has values that are NaN or infinite", wanted.name);
   }
   return {};
 }

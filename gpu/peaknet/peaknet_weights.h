@@ -28,7 +28,8 @@ std::vector<PeakNetTensor> tensors_of(const PeakNetConfig& config);
 PeakNetConfig deduce_peaknet(const StateDict& state, const std::string& file);
 
 // Deduces the configuration and compares each tensor with it. Throws RunError, which names each
-// tensor that is missing, superfluous, or of another shape or type, with what was expected.
+// tensor that is missing, superfluous, or of another shape or type, with what was expected, or
+// that has a value which is not finite as float32.
 PeakNetWeights peaknet_weights(StateDict state, const std::string& file);
 
 // The number of values in all tensors but masks: 33.16 million for size base.

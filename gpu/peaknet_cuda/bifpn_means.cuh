@@ -56,7 +56,7 @@ __device__ __forceinline__ Pairs load_pairs(const Bf16* from) {
   return pairs;
 }
 
-// share_p p + share_other times the deeper level, twice enlarged. Calls store(row of the tile,
+// share_p p + share_other times the deeper level made twice as large. Calls store(row of the tile,
 // pairs) for this lane's channels of one warp's quarter of a tile, pixels beyond the edges being as
 // good as any. A warp has the pixels over one column of 4 pixels of the deeper level, down which it
 // marches, so that of these and their neighbours each is read once.

@@ -334,11 +334,13 @@ def test_each_tensor_that_does_not_fit_is_named(tmp_path, torch, networks, suffi
     state["backbone_to_bifpn.2.weight"] = torch.zeros(32, 60, 1, 1)
     state["bifpn.blocks.1.w_m"] = torch.zeros(3, 2, dtype=torch.int64)
     state["extra"] = torch.zeros(7)
+    state["head_segmask.weight"] = torch.full_like(state["head_segmask.weight"], torch.nan)
     path = tmp_path / f"wrong.{suffix}"
     torch.save(state, path) if suffix == "pt" else save_file(state, path)
     refused(tmp_path, path, "missing: head_segmask.bias, 2",
             "backbone_to_bifpn.2.weight is 32x60x1x1, and 32x64x1x1 is expected",
             "bifpn.blocks.1.w_m is of I64, and F32, F16, BF16 or F64 is expected",
+            "head_segmask.weight has values that are NaN or infinite",
             "superfluous: extra, 7", "wrong." + suffix)
 
 

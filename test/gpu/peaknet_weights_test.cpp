@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <span>
 #include <string>
 
 #include "gpu/peaknet/safetensors.h"
@@ -137,6 +140,19 @@ TEST_CASE("a type that weights cannot have is named") {
   state = state_of(tiny);
   state.at("bifpn.blocks.1.w_q_mask").type = WeightType::f32;
   check_fault(state, "bifpn.blocks.1.w_q_mask is of F32, and BOOL is expected");
+}
+
+TEST_CASE("a tensor with a value that is not finite is named") {
+  StateDict state = state_of(tiny);
+  for (const float odd : {NAN, INFINITY, -INFINITY}) {
+    const std::array values{0.0F, odd};
+    state.at("head_segmask.bias").bytes = std::as_bytes(std::span(values));
+    check_fault(state, "head_segmask.bias has values that are NaN or infinite");
+    CHECK(faults_of(state) == 1);
+  }
+  const std::array most{3e38F, -3e38F};
+  state.at("head_segmask.bias").bytes = std::as_bytes(std::span(most));
+  CHECK(faults_of(state) == 0);
 }
 
 TEST_CASE("what is no PeakNet is said to be none") {
