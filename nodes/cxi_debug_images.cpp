@@ -45,8 +45,7 @@ void for_each_row(const MapGeometry& window, const CxiFormat& format, const Copy
 Array segmap_of(const Batch& batch, std::size_t event, const CxiFormat& format) {
   const MapGeometry window = read_segmap_window(batch, format.height, format.width);
   const bool bits = batch.array("segmap").dtype() == DType::u64;
-  const std::size_t row_length =
-      bits ? (window.map_width + word_bits - 1) / word_bits : window.map_width;
+  const std::size_t row_length = window.row_elements(bits ? MapFormat::bits : MapFormat::uint8);
   const Array stored =
       event_of(batch, "segmap", event, format.panels * window.map_height * row_length);
   MutableArray map(*heap_pool(), DType::u8, {format.rows(), format.width});

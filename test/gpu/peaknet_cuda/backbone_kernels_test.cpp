@@ -55,6 +55,24 @@ void check_stem(const PixelGrid& grid, std::size_t patch, std::size_t channels, 
   check_near(out.values(), scaled(normalised(seen, channels), norm_weight, norm_bias), precision);
 }
 
+struct Depthwise {
+  Values out, exceeded;
+};
+
+Depthwise depthwise_on_device(const Values& x, const Values& weight, const Values& bias,
+                              std::size_t channels, const PixelGrid& grid, DepthwiseSums sums,
+                              Precision precision) {
+  const DeviceValues in(x, precision);
+  const DeviceValues w(weight, f32);
+  const DeviceValues b(bias, f32);
+  const DeviceValues out(x.size(), precision);
+  const DeviceValues exceeded(Values(grid.images), f32);
+  depthwise_norm({w.floats(), b.floats()}, channels, grid, sums,
+                 reinterpret_cast<unsigned*>(exceeded.floats()), precision, in.data(), out.data(),
+                 nullptr);
+  return {out.values(), exceeded.values()};
+}
+
 void check_depthwise(const PixelGrid& grid, std::size_t channels, DepthwiseSums sums,
                      Precision precision) {
   CAPTURE(grid.height);
@@ -64,21 +82,13 @@ void check_depthwise(const PixelGrid& grid, std::size_t channels, DepthwiseSums 
   Values weight = random_values(49 * channels, f32, 2);
   for (float& w : weight) w *= 0.2F;
   const Values bias = random_values(channels, f32, 3);
-  const DeviceValues in(x, precision);
-  const DeviceValues w(weight, f32);
-  const DeviceValues b(bias, f32);
-  const DeviceValues out(x.size(), precision);
-  const DeviceValues exceeded(Values(grid.images), f32);
-  depthwise_norm({w.floats(), b.floats()}, channels, grid, sums,
-                 reinterpret_cast<unsigned*>(exceeded.floats()), precision, in.data(), out.data(),
-                 nullptr);
-  CHECK(exceeded.values() == Values(grid.images));
+  const Depthwise found = depthwise_on_device(x, weight, bias, channels, grid, sums, precision);
+  CHECK(found.exceeded == Values(grid.images));
   // The sum is rounded to the activations' type before the norm. Sums in float16 are rounded 49
   // times, which is less than bfloat16's last bit, and more than that of float16 activations.
   const bool coarser = precision == Precision::float16 && sums == DepthwiseSums::float16;
-  check_near(out.values(),
-             normalised(depthwise(numbers(x), channels, grid, weight, bias), channels), precision,
-             coarser ? 24 : 3);
+  check_near(found.out, normalised(depthwise(numbers(x), channels, grid, weight, bias), channels),
+             precision, coarser ? 24 : 3);
 }
 
 // Sums of float16 that end, or are on their way, beyond 65504: two pixels of the second image, (y,
@@ -96,19 +106,12 @@ void check_large_sums(const PixelGrid& grid, std::size_t channels, float large, 
   Values weight = random_values(49 * channels, f32, 2);
   for (float& w : weight) w = std::abs(w);
   const Values bias = random_values(channels, f32, 3);
-  const DeviceValues in(values, bf16);
-  const DeviceValues w(weight, f32);
-  const DeviceValues b(bias, f32);
-  const DeviceValues out(values.size(), bf16);
-  const DeviceValues exceeded(Values(grid.images), f32);
-  depthwise_norm({w.floats(), b.floats()}, channels, grid, DepthwiseSums::float16,
-                 reinterpret_cast<unsigned*>(exceeded.floats()), bf16, in.data(), out.data(),
-                 nullptr);
-  const Values marks = exceeded.values();
-  CHECK(marks[0] == 0);
-  CHECK(marks[1] != 0);
-  CHECK(marks[2] == 0);
-  check_near(out.values(),
+  const Depthwise found =
+      depthwise_on_device(values, weight, bias, channels, grid, DepthwiseSums::float16, bf16);
+  CHECK(found.exceeded[0] == 0);
+  CHECK(found.exceeded[1] != 0);
+  CHECK(found.exceeded[2] == 0);
+  check_near(found.out,
              normalised(depthwise(numbers(values), channels, grid, weight, bias), channels), bf16,
              3);
 }
