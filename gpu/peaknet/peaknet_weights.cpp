@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -135,7 +134,7 @@ std::string fault_of(const PeakNetTensor& wanted, const StateDict& state) {
                        wanted.boolean ? "BOOL" : "F32, F16, BF16 or F64");
   }
   // What a training leaves that has gone astray.
-  if (!std::ranges::all_of(floats_of(tensor), [](float value) { return std::isfinite(value); })) {
+  if (!all_finite(tensor)) {
     return fmt::format("{} has values that are NaN or infinite", wanted.name);
   }
   return {};

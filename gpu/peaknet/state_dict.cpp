@@ -54,15 +54,32 @@ float float_of_bfloat(std::uint16_t value) {
   return std::bit_cast<float>(std::uint32_t{value} << 16U);
 }
 
-template <class Stored, class Convert>
-std::vector<float> converted(std::span<const std::byte> bytes, Convert convert) {
-  std::vector<float> values(bytes.size() / sizeof(Stored));
-  for (std::size_t i = 0; i < values.size(); ++i) {
+template <class Stored, class Convert, class Use>
+void for_each_stored(std::span<const std::byte> bytes, Convert convert, Use& use) {
+  for (std::size_t i = 0; i < bytes.size() / sizeof(Stored); ++i) {
     Stored stored;
     std::memcpy(&stored, bytes.data() + i * sizeof(Stored), sizeof(Stored));
-    values[i] = convert(stored);
+    use(convert(stored));
   }
-  return values;
+}
+
+// Calls use(value) with each value as floats_of() has it.
+template <class Use>
+void for_each_value(const WeightTensor& tensor, Use use) {
+  switch (tensor.type) {
+    case WeightType::f64:
+      return for_each_stored<double>(
+          tensor.bytes, [](double v) { return static_cast<float>(v); }, use);
+    case WeightType::f16: return for_each_stored<std::uint16_t>(tensor.bytes, float_of_half, use);
+    case WeightType::bf16:
+      return for_each_stored<std::uint16_t>(tensor.bytes, float_of_bfloat, use);
+    case WeightType::boolean:
+      return for_each_stored<std::uint8_t>(
+          tensor.bytes, [](std::uint8_t v) { return v != 0 ? 1.0F : 0.0F; }, use);
+    default: break;
+  }
+  for_each_stored<float>(
+      tensor.bytes, [](float v) { return v; }, use);
 }
 
 bool starts_with_prefix(std::string_view name, std::string_view& prefix) {
@@ -101,17 +118,16 @@ void add_tensor(StateDict& state, std::string_view name, WeightTensor tensor,
 }
 
 std::vector<float> floats_of(const WeightTensor& tensor) {
-  switch (tensor.type) {
-    case WeightType::f64:
-      return converted<double>(tensor.bytes, [](double v) { return static_cast<float>(v); });
-    case WeightType::f16: return converted<std::uint16_t>(tensor.bytes, float_of_half);
-    case WeightType::bf16: return converted<std::uint16_t>(tensor.bytes, float_of_bfloat);
-    case WeightType::boolean:
-      return converted<std::uint8_t>(tensor.bytes,
-                                     [](std::uint8_t v) { return v != 0 ? 1.0F : 0.0F; });
-    default: break;
-  }
-  return converted<float>(tensor.bytes, [](float v) { return v; });
+  std::vector<float> values(tensor.bytes.size() / size_of(tensor.type));
+  float* next = values.data();
+  for_each_value(tensor, [&next](float value) { *next++ = value; });
+  return values;
+}
+
+bool all_finite(const WeightTensor& tensor) {
+  bool finite = true;
+  for_each_value(tensor, [&finite](float value) { finite &= std::isfinite(value); });
+  return finite;
 }
 
 }  // namespace pnflow

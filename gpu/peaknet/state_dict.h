@@ -61,4 +61,7 @@ void add_tensor(StateDict& state, std::string_view name, WeightTensor tensor,
 // boolean ones as 0 and 1. The type must be one of these five.
 std::vector<float> floats_of(const WeightTensor& tensor);
 
+// Whether none of these is NaN or infinite. Makes no copy.
+bool all_finite(const WeightTensor& tensor);
+
 }  // namespace pnflow
