@@ -40,7 +40,7 @@ void SegmapView::check_segmap() const {
   Shape expected = image_.shape();
   expected[expected.size() - 2] = window_.map_height;
   expected.back() =
-      segmap_.dtype() == DType::u64 ? words_per_row(window_.map_width) : window_.map_width;
+      window_.row_elements(segmap_.dtype() == DType::u64 ? MapFormat::bits : MapFormat::uint8);
   if (segmap_.shape() != expected) {
     throw DataError("wrong shape",
                     fmt::format("'segmap' is {} ({}); for images of {} it must be {}",

@@ -10,16 +10,18 @@ import zipfile
 
 import h5py
 import numpy as np
+import pytest
 import scipy.ndimage
 
 from chains import chain
 from cxi import RESULTS, STAMPS, cxi_files
 from peers import Push
-from support import Run, hdf5_message, node
+from support import ROOT, Run, hdf5_message, node
 
 # Where export_peaknet.py has put PeakNet base, as TorchScript and as a package for GPUs in bfloat16.
 EXPORTED = (pathlib.Path(os.environ["PNFLOW_TEST_MODELS"]) if "PNFLOW_TEST_MODELS" in os.environ
             else None)
+SHIPPED_WEIGHTS = ROOT / "models" / "peaknet_small.safetensors"
 START = 1_700_000_000 << 32  # the time stamp of event 0; event n has START + n
 
 
@@ -102,6 +104,27 @@ def prepared(panel, bad, normalize, pad, eps=1e-5):
         seen[inside] = 2 * np.sqrt(np.maximum(seen[inside], 0) + 3 / 8) - 2 * np.sqrt(3 / 8)
     seen[inside][~good] = 0
     return seen.astype(np.float32), inside
+
+
+def shipped_network():
+    """The one that comes with pnflow, in PyTorch, in float32."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "scripts"))
+        import peaknet
+        import peaknet_weights
+    network = peaknet.PeakNet(peaknet.SIZES["small"]).eval()
+    peaknet_weights.load(network, peaknet_weights.read_state_dict(SHIPPED_WEIGHTS))
+    return network
+
+
+def logits_of(torch, network, seen):
+    """(2, H, W), of an image of any size: padded to the network's stride and cropped again."""
+    stride = 8 * network.patch_size
+    height, width = seen.shape
+    padded = np.pad(seen, ((0, -height % stride), (0, -width % stride)))
+    with torch.inference_mode():
+        images = torch.from_numpy(padded)[None, None].to(next(network.parameters()))
+        return network(images)[0, :, :height, :width].cpu().numpy()
 
 
 class Result:

@@ -11,8 +11,9 @@ import pytest
 from chains import IN_ORDER, simulated
 from cxi import STAMPS, cxi_files
 from gpus import gpus
-from inference import (ADU_PER_PHOTON, EXPORTED, PHOTONS, detector_images, figures, infer, prepared,
-                       stream_of, with_metadata, write_mask)
+from inference import (ADU_PER_PHOTON, EXPORTED, PHOTONS, SHIPPED_WEIGHTS, detector_images, figures,
+                       infer, logits_of, prepared, shipped_network, stream_of, with_metadata,
+                       write_mask)
 from support import BINARY, ROOT, Run, finished, needs_libtorch, node, total
 
 
@@ -298,7 +299,7 @@ def test_bfloat16_is_no_further_from_float32_than_pytorchs(tmp_path, torch, peak
 
 # Of the largest logit.
 NEAR = {"float32": 5e-4, "bfloat16": 0.06, "float16": 0.01}
-SHIPPED = {"engine": "peaknet", "weights": str(ROOT / "models" / "peaknet_small.safetensors"),
+SHIPPED = {"engine": "peaknet", "weights": str(SHIPPED_WEIGHTS),
            "normalize": "anscombe", "adu_per_photon": ADU_PER_PHOTON, "logits": True}
 
 
@@ -360,21 +361,11 @@ def test_peaknets_micro_batches_of_any_size_in_two_runs(tmp_path, panels_on_the_
 def large_odd_images(torch):
     """Two of 1667x1665 pixels, and what PyTorch says in float64: in float32 its GroupNorm, on the
     CPU and of so many pixels, leaves the logits up to 5e-4 of their range to err."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    import peaknet_weights
-    from peaknet import SIZES, PeakNet
-    network = PeakNet(SIZES["small"]).eval()
-    peaknet_weights.load(network, peaknet_weights.read_state_dict(Path(SHIPPED["weights"])))
-    network = network.double().cuda()
+    network = shipped_network().double().cuda()
     images = detector_images(np.random.default_rng(7), (2, 1, 1667, 1665), np.dtype("uint16"))
-    wanted = []
-    for image in images[:, 0]:
-        seen, _ = prepared(image, np.zeros(image.shape, bool), "anscombe", None)
-        padded = np.pad(seen, ((0, -1667 % 16), (0, -1665 % 16)))
-        with torch.inference_mode():
-            logits = network(torch.from_numpy(padded).double().cuda()[None, None])[0]
-        wanted.append(differences(logits.cpu().numpy())[:1667, :1665])
-    return images, wanted
+    seen = [prepared(image, np.zeros(image.shape, bool), "anscombe", None)[0]
+            for image in images[:, 0]]
+    return images, [differences(logits_of(torch, network, image)) for image in seen]
 
 
 @needs_libtorch

@@ -10,12 +10,11 @@ import pytest
 
 from chains import simulated
 from gpus import gpus
-from inference import detector_images, infer, prepared, stream_of
+from inference import (SHIPPED_WEIGHTS, detector_images, infer, logits_of, prepared, shipped_network,
+                       stream_of)
 from support import ROOT, Run, binary, needs_libtorch
 
 pytestmark = needs_libtorch
-
-SHIPPED = ROOT / "models" / "peaknet_small.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +31,7 @@ def networks(torch, peaknet, tmp_path_factory):
     """By name: (file of weights, network in PyTorch)."""
     import peaknet_weights
     directory = tmp_path_factory.mktemp("weights")
-    shipped = peaknet.PeakNet(peaknet.SIZES["small"]).eval()
-    peaknet_weights.load(shipped, peaknet_weights.read_state_dict(SHIPPED))
-    made = {"shipped": (SHIPPED, shipped)}
+    made = {"shipped": (SHIPPED_WEIGHTS, shipped_network())}
     configs = {
         "tiny": peaknet.SIZES["tiny"],
         "odd": peaknet.PeakNetConfig((8, 24, 20, 12), (1, 2, 1, 3), 3, 12, 96, False, 3),
@@ -45,15 +42,6 @@ def networks(torch, peaknet, tmp_path_factory):
         made[name] = (path, peaknet_weights.random_network(config, seed=3))
         peaknet_weights.save(made[name][1], path)
     return made
-
-
-def logits_of(torch, network, seen):
-    """(2, H, W), of an image of any size: padded to the network's stride and cropped again."""
-    stride = 8 * network.patch_size
-    height, width = seen.shape
-    padded = np.pad(seen, ((0, -height % stride), (0, -width % stride)))
-    with torch.inference_mode():
-        return network(torch.from_numpy(padded)[None, None])[0, :, :height, :width].numpy()
 
 
 def check_logits(torch, network, event, logits, segmap, normalize="none"):
@@ -405,7 +393,7 @@ def test_peaks_are_those_of_the_engine_torchscript(tmp_path):
         batches.append(np.rint(9.5 * random.poisson(photons)).astype(np.int16))
     stream, _ = stream_of(batches)
     results = []
-    for engine, file in (("torchscript", "peaknet_small.pt"), ("peaknet", SHIPPED.name)):
+    for engine, file in (("torchscript", "peaknet_small.pt"), ("peaknet", SHIPPED_WEIGHTS.name)):
         directory = tmp_path / engine
         directory.mkdir()
         results.append(infer(directory, stream, {

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from inference import ADU_PER_PHOTON, infer, prepared, stream_of
+from inference import ADU_PER_PHOTON, infer, prepared, shipped_network, stream_of
 from support import ROOT, needs_libtorch
 
 pytestmark = needs_libtorch
@@ -38,13 +38,8 @@ def test_the_card_has_the_files_as_they_are():
         assert len(content) < 5e6
 
 
-def test_torchscript_is_made_of_the_weights_beside_it(torch, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import peaknet_weights
-    from peaknet import SIZES, PeakNet
-    network = PeakNet(SIZES["small"]).eval()
-    peaknet_weights.load(network, peaknet_weights.read_state_dict(
-        MODELS / "peaknet_small.safetensors"))
+def test_torchscript_is_made_of_the_weights_beside_it(torch):
+    network = shipped_network()
     images = torch.from_numpy(spots(np.random.default_rng(1), (2, 1, 96, 160)) / ADU_PER_PHOTON)
     with torch.inference_mode():
         torch.testing.assert_close(torch.jit.load(str(TORCHSCRIPT))(images.float()),

@@ -139,14 +139,15 @@ void run(const std::string& weights, const std::string& file, const Arithmetic& 
   program.run(input.data(), stream);
 
   const PixelGrid maps{images.shape[0], images.shape[2], images.shape[3]};
+  const MapGeometry geometry = map_geometry(maps.height, maps.width, {});
   CudaBuffer bits(MemoryKind::device);
-  bits.reserve(maps.images * maps.height * ((maps.width + 63) / 64) * 8);
+  bits.reserve(maps.images * geometry.map_bytes(MapFormat::bits));
   CudaBuffer logits(MemoryKind::device);
   logits.reserve(2 * maps.all() * sizeof(float));
   decide_peaks(program.scores(), net.scores(), net.bias(), net.config().patch_size,
                program.patches(), program.merged(),
-               {maps.images, map_geometry(maps.height, maps.width, {}), MapFormat::bits,
-                bits.data(), reinterpret_cast<float*>(logits.data())},
+               {maps.images, geometry, MapFormat::bits, bits.data(),
+                reinterpret_cast<float*>(logits.data())},
                stream);
   check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   compare_logits(downloaded(logits.data(), 2 * maps.all(), Precision::float32), tensor("logits"),

@@ -26,7 +26,7 @@ PipelineFactory& pipelines() {
 
 Images random_images(DType dtype, const MapGeometry& geometry, std::size_t count, bool masked,
                      unsigned seed) {
-  Images images{dtype, geometry, count, {}, {}, {}, {}, {}};
+  Images images{dtype, geometry, count};
   std::mt19937 random(seed);
   images.pixels.resize(count * geometry.pixels() * size_of(dtype));
   dispatch(dtype, [&](auto element) {

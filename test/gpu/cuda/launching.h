@@ -18,11 +18,11 @@ struct Images {
   DType dtype = DType::u16;
   MapGeometry geometry;
   std::size_t count = 1;
-  std::vector<std::byte> pixels;  // images of the geometry, whole or cropped already
-  std::vector<std::uint8_t> bad;  // of one image, or empty
-  std::vector<std::byte> maps;
-  std::vector<float> logits;
-  std::vector<std::uint8_t> not_finite;  // of each image; run() makes it
+  std::vector<std::byte> pixels = {};  // images of the geometry, whole or cropped already
+  std::vector<std::uint8_t> bad = {};  // of one image, or empty
+  std::vector<std::byte> maps = {};
+  std::vector<float> logits = {};
+  std::vector<std::uint8_t> not_finite = {};  // of each image; run() makes it
 
   const std::byte* image(std::size_t i) const {
     return pixels.data() + i * geometry.pixels() * size_of(dtype);

@@ -187,7 +187,7 @@ TEST_CASE("an image whose logits are not finite is named, and no other") {
     settings.precision = Precision::float16;
     settings.batch_size = 4;
     const auto engine = on_gpu(settings, &models);
-    Images images{DType::u32, geometry, 5, {}, {}, {}, {}, {}};
+    Images images{DType::u32, geometry, 5};
     std::vector<std::uint32_t> pixels(5 * geometry.pixels(), 1000);
     pixels[2 * geometry.pixels() - 1] = 70'000;  // the last one of image 1, too large for float16
     images.pixels.resize(pixels.size() * sizeof(pixels[0]));
@@ -246,9 +246,7 @@ TEST_CASE("a crop goes up as the image that it leaves, from pinned and from ordi
         random_images(DType::u16, map_geometry(height, width, {}), 3, true, crop.height);
     const MapGeometry cropped = map_geometry(height, width, settings.pad, crop);
     const std::size_t first = cropped.first();
-    Images wanted{
-        DType::u16, map_geometry(cropped.height, cropped.width, settings.pad), 3, {}, {}, {}, {},
-        {}};
+    Images wanted{DType::u16, map_geometry(cropped.height, cropped.width, settings.pad), 3};
     wanted.pixels.resize(3 * cropped.pixels() * 2);
     wanted.bad.resize(cropped.pixels());
     for (std::size_t i = 0; i < 3; ++i) {

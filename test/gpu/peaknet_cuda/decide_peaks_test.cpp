@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "gpu/cuda/cuda_check.h"
 #include "test/gpu/peaknet_cuda/reference.h"
@@ -69,6 +68,20 @@ CudaBuffer filled(std::size_t bytes, int value) {
   return buffer;
 }
 
+// All levels' scores in the device's memory.
+class DeviceScores {
+ public:
+  explicit DeviceScores(const std::vector<Values>& levels) {
+    for (const Values& level : levels) levels_.emplace_back(level, f32);
+  }
+  LevelScores pointers() const {
+    return {levels_[0].floats(), {levels_[1].floats(), levels_[2].floats(), levels_[3].floats()}};
+  }
+
+ private:
+  std::vector<DeviceValues> levels_;
+};
+
 unsigned* as_flags(const CudaBuffer& buffer) { return reinterpret_cast<unsigned*>(buffer.data()); }
 
 // The part of the first images that `maps` shows of values of grid * patch.
@@ -120,26 +133,22 @@ void check_decision(const PixelGrid& grid, std::size_t scores, std::size_t patch
   CAPTURE(patch);
   CAPTURE(maps.width);
   std::vector<Values> levels{random_values(grid.all() * scores, f32, 1)};
-  std::vector<DeviceValues> on_device;
   for (unsigned level = 1; level < 4; ++level) {
     levels.push_back(random_values(grid.all() / 4 * scores, f32, 1 + level));
   }
-  for (const Values& level : levels) on_device.emplace_back(level, f32);
-  const LevelScores pointers{on_device[0].floats(),
-                             {on_device[1].floats(), on_device[2].floats(), on_device[3].floats()}};
+  const DeviceScores on_device(levels);
   const Numbers expected = cropped(expected_values(levels, scores, patch, grid),
                                    {grid.images, grid.height * patch, grid.width * patch}, maps);
-  const std::size_t rows = maps.images * maps.height;
+  const MapGeometry geometry = map_geometry(maps.height, maps.width, {});
   const DeviceValues merged(grid.all() * scores, f32);
   const DeviceValues logits(2 * maps.all(), f32);
   for (const MapFormat format : {MapFormat::bits, MapFormat::uint8}) {
     for (const bool with_logits : {true, false}) {
-      const bool bits = format == MapFormat::bits;
-      const std::size_t bytes = rows * (bits ? (maps.width + 63) / 64 * 8 : maps.width);
+      const std::size_t bytes = maps.images * geometry.map_bytes(format);
       const CudaBuffer out = filled(bytes, 0xff);
       const CudaBuffer not_finite = filled(maps.images * sizeof(unsigned), 0);
-      decide_peaks(pointers, scores, bias, patch, grid, merged.floats(),
-                   {maps.images, map_geometry(maps.height, maps.width, {}), format, out.data(),
+      decide_peaks(on_device.pointers(), scores, bias, patch, grid, merged.floats(),
+                   {maps.images, geometry, format, out.data(),
                     with_logits ? logits.floats() : nullptr, as_flags(not_finite)},
                    nullptr);
       const auto found = downloaded<std::uint8_t>(out, bytes);
@@ -148,6 +157,24 @@ void check_decision(const PixelGrid& grid, std::size_t scores, std::size_t patch
     }
   }
   check_logits(logits.values(), expected, maps);
+}
+
+// One score of `level` in the second of four images is `odd`.
+void check_named(std::size_t patch, std::size_t level, float odd) {
+  constexpr PixelGrid grid{4, 8, 34};
+  std::vector<Values> levels{Values(grid.all(), 1)};
+  levels.resize(4, Values(grid.all() / 4, 1));
+  const std::size_t of_image = levels[level].size() / grid.images;
+  levels[level][2 * of_image - 1] = odd;
+  levels[level].back() = odd;  // the last image is not asked for
+  const DeviceScores on_device(levels);
+  const DeviceValues merged(grid.all(), f32);
+  const MapGeometry geometry = map_geometry(grid.height * patch, grid.width * patch, {});
+  const CudaBuffer out = filled(3 * geometry.map_bytes(MapFormat::bits), 0);
+  const CudaBuffer not_finite = filled(3 * sizeof(unsigned), 0);
+  decide_peaks(on_device.pointers(), 1, bias, patch, grid, merged.floats(),
+               {3, geometry, MapFormat::bits, out.data(), nullptr, as_flags(not_finite)}, nullptr);
+  CHECK(downloaded<unsigned>(not_finite, 3) == std::vector<unsigned>{0, 1, 0});
 }
 
 // Maps of all that was seen, and of less in each direction.
@@ -169,31 +196,9 @@ TEST_CASE("peaks where scores are positive, small images") {
 }
 
 TEST_CASE("an image whose scores are not finite is named, small images") {
-  constexpr PixelGrid grid{4, 8, 34};
   for (const std::size_t patch : {2, 4}) {
-    for (const float odd :
-         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-      for (const std::size_t level : {0, 1}) {
-        std::vector<Values> levels{Values(grid.all(), 1)};
-        levels.resize(4, Values(grid.all() / 4, 1));
-        // The last score of image 1, and of image 3, which is not asked for.
-        const std::size_t of_image = levels[level].size() / grid.images;
-        levels[level][2 * of_image - 1] = odd;
-        levels[level].back() = odd;
-        std::vector<DeviceValues> on_device;
-        for (const Values& values : levels) on_device.emplace_back(values, f32);
-        const LevelScores pointers{
-            on_device[0].floats(),
-            {on_device[1].floats(), on_device[2].floats(), on_device[3].floats()}};
-        const DeviceValues merged(grid.all(), f32);
-        const MapGeometry geometry = map_geometry(grid.height * patch, grid.width * patch, {});
-        const CudaBuffer out = filled(3 * geometry.map_bytes(MapFormat::bits), 0);
-        const CudaBuffer not_finite = filled(3 * sizeof(unsigned), 0);
-        decide_peaks(pointers, 1, bias, patch, grid, merged.floats(),
-                     {3, geometry, MapFormat::bits, out.data(), nullptr, as_flags(not_finite)},
-                     nullptr);
-        CHECK(downloaded<unsigned>(not_finite, 3) == std::vector<unsigned>{0, 1, 0});
-      }
+    for (const std::size_t level : {0, 1}) {
+      for (const float odd : {NAN, INFINITY}) check_named(patch, level, odd);
     }
   }
 }
